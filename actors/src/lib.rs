@@ -1,1 +1,3 @@
-//! Almoner.
+//! The actors, their supervision and the ports they need: no Kafka, HTTP or database.
+
+pub mod ports;

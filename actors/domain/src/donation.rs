@@ -73,3 +73,57 @@ pub enum PendingKind {
     /// Its actor crashed too often.
     Quarantined,
 }
+
+mod machine;
+mod progress;
+
+pub use machine::{Event, IllegalTransition, Next, Now, Pause, Rules, Transition, Verdict};
+pub use progress::{Call, Ending, Progress};
+
+impl State {
+    /// Whether nothing follows any more (refunds and disputes aside, which stand beside it).
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+
+    /// The state as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Held => "held",
+            Self::Charging => "charging",
+            Self::Retrying => "retrying",
+            Self::Unknown => "unknown",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl PendingKind {
+    /// Every kind, for tables and metrics.
+    pub const ALL: [Self; 6] = [
+        Self::Held,
+        Self::Retrying,
+        Self::Unknown,
+        Self::Queued,
+        Self::Drained,
+        Self::Quarantined,
+    ];
+
+    /// The kind as it stands on the wire, in the store and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Retrying => "retrying",
+            Self::Unknown => "unknown",
+            Self::Queued => "queued",
+            Self::Drained => "drained",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}

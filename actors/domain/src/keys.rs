@@ -32,6 +32,12 @@ pub fn cancel(id: DonationId, n: u16) -> String {
     format!("{id}:cancel:{n}")
 }
 
+/// `{id}:cancel:{intent}:{n}`: the nth cancellation of an intent that is not the pinned one.
+#[must_use]
+pub fn discard(id: DonationId, intent: &str, n: u16) -> String {
+    format!("{id}:cancel:{intent}:{n}")
+}
+
 /// The id of a donation's event: UUIDv5 in the donation's namespace, its name the decimal sequence.
 #[must_use]
 pub fn event_id(id: DonationId, sequence: u32) -> Uuid {
