@@ -1,4 +1,7 @@
 //! The actors, their supervision and the ports they need: no Kafka, HTTP or database.
 
 pub mod guard;
+pub mod lease;
+pub mod offsets;
 pub mod ports;
+pub mod retry;
