@@ -1,1 +1,4 @@
 //! Almoner.
+
+pub mod config;
+pub mod logging;
