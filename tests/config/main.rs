@@ -1,6 +1,7 @@
 //! Configurations as people write them: what they come to, and what is said of those that are wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod commands;
 mod reference;
 mod refused;
 mod secrets;
