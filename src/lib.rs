@@ -1,1 +1,6 @@
 //! Almoner.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod logging;
