@@ -13,6 +13,7 @@ use crate::outcome::Rejection;
 
 pub use decode::decode;
 pub use encode::encode;
+pub(crate) use limits::is_token;
 
 /// One record of the requests topic, as the broker handed it over. A record without a value is an empty one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -17,7 +17,7 @@ pub(super) const TOKEN_CHARS_MAX: usize = 255;
 
 /// Whether `text` has the shape of the gateway's tokens (`pm_…`, `card_…`, `src_…`, `tok_…`): lower-case letters, an
 /// underscore, then letters, digits and underscores; at most [`TOKEN_CHARS_MAX`]; and no card number in it.
-pub(super) fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     text.len() <= TOKEN_CHARS_MAX
         && text.split_once('_').is_some_and(|(prefix, name)| {
             !prefix.is_empty()

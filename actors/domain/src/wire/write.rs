@@ -48,6 +48,12 @@ impl MapWriter {
         let Ok(_marker) = encode::write_uint(&mut self.bytes, number);
     }
 
+    pub(crate) fn uint_if(&mut self, name: &str, number: Option<u64>) {
+        if let Some(number) = number {
+            self.uint(name, number);
+        }
+    }
+
     pub(crate) fn int(&mut self, name: &str, number: i64) {
         self.name(name);
         let Ok(_marker) = encode::write_sint(&mut self.bytes, number);
