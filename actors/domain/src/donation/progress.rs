@@ -204,6 +204,19 @@ impl Progress {
         }
     }
 
+    /// A donation whose first send was permitted by its acceptance, and of which nothing more is known.
+    #[must_use]
+    pub fn first_sent(accepted_at_ms: i64) -> Self {
+        Self {
+            state: State::Charging,
+            send: 1,
+            permitted_at_ms: accepted_at_ms,
+            money_sent_at_ms: accepted_at_ms,
+            call_began_at_ms: accepted_at_ms,
+            ..Self::new()
+        }
+    }
+
     /// Whether this kind of pending was told before: it is told once per kind, not per retry.
     #[must_use]
     pub fn was_told(&self, kind: PendingKind) -> bool {
