@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use almoner_domain::campaign::{Campaign, CampaignChange};
-use almoner_domain::donation::{Donation, Ending, PendingKind, Progress};
+use almoner_domain::donation::{Donation, Ending, PendingKind, Progress, State};
 use almoner_domain::ids::{CampaignId, DonationId, Place, Shard, UserId};
 use almoner_domain::outcome::Told;
 use smallvec::SmallVec;
@@ -23,6 +23,9 @@ pub enum StoreError {
     /// This one operation cannot be done; others can.
     #[error("the store cannot do this: {0}")]
     Impossible(Arc<str>),
+    /// Too much is in hand: nothing was done, and the same may be done again later.
+    #[error("the store has too much in hand: do it again later")]
+    Busy,
     /// The store stopped.
     #[error("the store has stopped")]
     Stopped,
@@ -55,6 +58,15 @@ impl Finish {
     #[must_use]
     pub fn told(&self) -> Told {
         self.ending.told(self.sequence, self.at_ms)
+    }
+
+    /// The day of the charge in the books, if money moved: the UTC day, counted from 1970, of the intent's `created`,
+    /// whoever records it and whenever.
+    #[must_use]
+    pub fn day(&self) -> Option<i32> {
+        let charged = self.ending.state == State::Succeeded;
+        let created_s = self.ending.created_s.unwrap_or(self.at_ms.div_euclid(1000));
+        charged.then(|| i32::try_from(created_s.div_euclid(86_400)).unwrap_or(i32::MAX))
     }
 }
 

@@ -1,0 +1,5 @@
+//! Ports in memory, for tests, the simulation and the benchmark of the actors.
+
+mod store;
+
+pub use store::{DayTotal, MemoryStore};
