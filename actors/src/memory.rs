@@ -2,4 +2,4 @@
 
 mod store;
 
-pub use store::{DayTotal, MemoryStore};
+pub use store::MemoryStore;

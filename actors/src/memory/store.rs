@@ -7,28 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use almoner_domain::campaign::{Campaign, CampaignChange};
 use almoner_domain::ids::{CampaignId, DonationId, Shard};
-use almoner_domain::money::Currency;
 
 use self::tables::Tables;
 use crate::ports::{
-    AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, Done, FinishWrite, Finished,
-    MarkWrite, Marked, Recorded, SendRow, Store, StoreError, Unfinished, WindowEntry,
+    AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, DayTotal, Done, FinishWrite,
+    Finished, MarkWrite, Marked, Recorded, SendRow, Store, StoreError, Unfinished, WindowEntry,
 };
-
-/// The sum of the charges of one campaign, currency and day.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DayTotal {
-    /// The campaign.
-    pub campaign_id: CampaignId,
-    /// The currency.
-    pub currency: Currency,
-    /// The UTC day, counted from 1970.
-    pub day: i32,
-    /// How many charges.
-    pub count: u64,
-    /// Their sum.
-    pub amount_minor: i64,
-}
 
 /// A call that waits to be done: it is told whether to answer.
 type Waiting = Box<dyn FnOnce(&MemoryStore, bool) + Send>;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use almoner_domain::campaign::{Campaign, CampaignChange};
 use almoner_domain::donation::{Donation, Ending, PendingKind, Progress, State};
 use almoner_domain::ids::{CampaignId, DonationId, Place, Shard, UserId};
+use almoner_domain::money::Currency;
 use almoner_domain::outcome::Told;
 use smallvec::SmallVec;
 
@@ -272,6 +273,21 @@ pub struct Unfinished {
     pub kind: Option<PendingKind>,
     /// What the check for doubles needs of it.
     pub donation: Arc<Donation>,
+}
+
+/// The sum of the charges of one campaign, currency and day.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct DayTotal {
+    /// The campaign.
+    pub campaign_id: CampaignId,
+    /// The currency.
+    pub currency: Currency,
+    /// The UTC day, counted from 1970.
+    pub day: i32,
+    /// How many charges.
+    pub count: u64,
+    /// Their sum.
+    pub amount_minor: i64,
 }
 
 /// The store. A write answers only once it is durable, and doing it again changes nothing: its condition then fails,

@@ -12,11 +12,10 @@ use almoner_domain::outcome::Told;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::DayTotal;
 use crate::ports::{
-    AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, Finish, FinishWrite, Finished,
-    FirstState, MarkWrite, Marked, Pending, Recorded, RowId, SendRow, StoreError, Unfinished,
-    WindowEntry,
+    AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, DayTotal, Finish, FinishWrite,
+    Finished, FirstState, MarkWrite, Marked, Pending, Recorded, RowId, SendRow, StoreError,
+    Unfinished, WindowEntry,
 };
 
 /// The most entries of a page.
@@ -289,9 +288,7 @@ impl Tables {
             amount_minor: sums.1,
         };
         let mut days: Vec<_> = self.days.iter().map(total).collect();
-        days.sort_by(|a, b| {
-            (&a.campaign_id, a.currency, a.day).cmp(&(&b.campaign_id, b.currency, b.day))
-        });
+        days.sort();
         days
     }
 
