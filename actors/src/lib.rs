@@ -14,6 +14,7 @@ pub mod intake;
 pub mod lanes;
 pub mod lease;
 mod limiter;
+pub mod memory;
 pub mod offsets;
 pub mod ports;
 pub mod retry;
