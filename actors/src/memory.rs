@@ -6,6 +6,6 @@ mod gateway;
 mod store;
 
 pub use broker::{MemoryOutcomes, MemorySource, Published};
-pub use clock::{FixedDice, ManualClock};
+pub use clock::{FixedDice, TokioClock};
 pub use gateway::{MemoryGateway, Plan};
 pub use store::MemoryStore;

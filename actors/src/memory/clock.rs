@@ -1,40 +1,38 @@
-//! Time and chance that a test sets.
+//! Time and chance in memory: time is tokio's, which a test may pause, so that hours pass in milliseconds.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::time::Instant;
 
 use crate::ports::{Clock, Dice};
 
-/// A clock that stands still until it is moved.
+/// A clock that goes with tokio's time.
 #[derive(Debug)]
-pub struct ManualClock {
-    wall_ms: AtomicI64,
-    boot_ms: AtomicI64,
+pub struct TokioClock {
+    began: Instant,
+    began_wall_ms: i64,
 }
 
-impl ManualClock {
-    /// Wall clock at `wall_ms`, boot clock at an hour.
+impl TokioClock {
+    /// It is `began_wall_ms` now. Call it inside a runtime.
     #[must_use]
-    pub fn at(wall_ms: i64) -> Self {
+    pub fn starting_at(began_wall_ms: i64) -> Self {
         Self {
-            wall_ms: AtomicI64::new(wall_ms),
-            boot_ms: AtomicI64::new(3_600_000),
+            began: Instant::now(),
+            began_wall_ms,
         }
     }
 
-    /// Moves both clocks on.
-    pub fn advance_ms(&self, ms: i64) {
-        self.wall_ms.fetch_add(ms, Ordering::SeqCst);
-        self.boot_ms.fetch_add(ms, Ordering::SeqCst);
+    fn passed_ms(&self) -> i64 {
+        i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 }
 
-impl Clock for ManualClock {
+impl Clock for TokioClock {
     fn wall_ms(&self) -> i64 {
-        self.wall_ms.load(Ordering::SeqCst)
+        self.began_wall_ms.saturating_add(self.passed_ms())
     }
 
     fn boot_ms(&self) -> i64 {
-        self.boot_ms.load(Ordering::SeqCst)
+        self.passed_ms()
     }
 }
 
