@@ -1,5 +1,6 @@
 //! The actors, their supervision and the ports they need: no Kafka, HTTP or database.
 
+pub mod budget;
 pub mod guard;
 pub mod lease;
 pub mod offsets;
