@@ -53,6 +53,14 @@ fn a_window_of_which_half_failed_opens_it() {
 }
 
 #[test]
+fn what_has_left_the_window_does_not_count() {
+    let mut breaker = Breaker::new();
+    every(2, 38).for_each(|answer| breaker.answered(answer, NOW));
+    every(2, 38).for_each(|answer| breaker.answered(answer, NOW + 15_000));
+    assert_eq!(breaker.admit(NOW + 15_000), Admit::Yes);
+}
+
+#[test]
 fn a_wrong_api_key_opens_it_at_once() {
     check([BadApiKey], 0, true);
     check(times(Works, 100).chain([BadApiKey]), 0, true);
