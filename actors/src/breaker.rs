@@ -13,6 +13,8 @@ pub struct Breaker {
     defects: Distinct,
     /// Campaigns that the gateway refused.
     refusals: Distinct,
+    /// It was opened by what the gateway refuses, not by its failing: another refusal is no sign of health then.
+    refused: bool,
     /// Openings that followed each other without a while of health between them: the pause's exponent.
     openings: u32,
     closed_at_ms: i64,
@@ -88,6 +90,11 @@ impl BreakerSignal {
             Answer::Forbidden => Self::Forbidden { campaign },
         }
     }
+
+    /// The gateway is well, but does not take what we send.
+    fn is_refusal(self) -> bool {
+        matches!(self, Self::OurDefect { .. } | Self::Forbidden { .. })
+    }
 }
 
 /// Failures in a row that open it.
@@ -116,12 +123,14 @@ impl Breaker {
             failures: Failures::default(),
             defects: Distinct::default(),
             refusals: Distinct::default(),
+            refused: false,
             openings: 0,
             closed_at_ms: i64::MIN,
         }
     }
 
-    /// Whether a call may be sent now. One that was admitted is answered later, by [`Breaker::answered`].
+    /// Whether a call may be sent now. Ask last, right before it is sent: one that was admitted is to be answered later
+    /// by [`Breaker::answered`], since there are but few probes.
     pub fn admit(&mut self, now_ms: i64) -> Admit {
         match &mut self.state {
             State::Closed => Admit::Yes,
@@ -150,15 +159,16 @@ impl Breaker {
         match &mut self.state {
             State::Closed => {
                 if self.is_too_much(class, now_ms) {
-                    self.open(now_ms);
+                    self.open(class, now_ms);
                 }
             }
             // What was sent before the opening says nothing new.
             State::Open { .. } => {}
             State::HalfOpen { probes_left, .. } => match class {
-                BreakerSignal::Works => self.close(now_ms),
                 BreakerSignal::Busy => *probes_left = (*probes_left + 1).min(PROBES),
-                _ => self.open(now_ms),
+                BreakerSignal::Works => self.close(now_ms),
+                class if class.is_refusal() && !self.refused => self.close(now_ms),
+                class => self.open(class, now_ms),
             },
         }
     }
@@ -183,7 +193,8 @@ impl Breaker {
         }
     }
 
-    fn open(&mut self, now_ms: i64) {
+    fn open(&mut self, by: BreakerSignal, now_ms: i64) {
+        self.refused = by.is_refusal();
         if now_ms.saturating_sub(self.closed_at_ms) > PAUSE_LONGEST_MS
             && self.state == State::Closed
         {

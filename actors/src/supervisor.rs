@@ -162,7 +162,7 @@ mod tests {
 
     /// What comes of these reports, as (time, escalation).
     fn check(told: impl IntoIterator<Item = Told>, expected: &[(u64, Escalation)]) {
-        let zero = begin();
+        let zero = Instant::now();
         let mut tree = Tree::new();
         tree.started(OWN, zero);
         let mut seen = Vec::new();
@@ -174,11 +174,6 @@ mod tests {
             );
         }
         assert_eq!(seen, expected);
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "any moment will do to begin at")]
-    fn begin() -> Instant {
-        std::time::Instant::now().into()
     }
 
     #[test]
@@ -258,7 +253,7 @@ mod tests {
             &[escalated],
         );
 
-        let zero = begin();
+        let zero = Instant::now();
         let at = |ms| zero + Duration::from_millis(ms);
         let mut tree = Tree::new();
         tree.started(OWN, at(100));

@@ -53,6 +53,14 @@ fn a_window_of_which_half_failed_opens_it() {
 }
 
 #[test]
+fn what_has_left_the_window_does_not_count() {
+    let mut breaker = Breaker::new();
+    every(2, 38).for_each(|answer| breaker.answered(answer, NOW));
+    every(2, 38).for_each(|answer| breaker.answered(answer, NOW + 15_000));
+    assert_eq!(breaker.admit(NOW + 15_000), Admit::Yes);
+}
+
+#[test]
 fn a_wrong_api_key_opens_it_at_once() {
     check([BadApiKey], 0, true);
     check(times(Works, 100).chain([BadApiKey]), 0, true);
@@ -123,14 +131,7 @@ fn a_probe_that_fails_doubles_the_pause_up_to_the_longest() {
     let mut breaker = opened();
     let mut now = NOW;
     let mut pauses = Vec::new();
-    for failure in [
-        Failed,
-        BadApiKey,
-        OurDefect { user: 1 },
-        Forbidden { campaign: 1 },
-    ]
-    .repeat(2)
-    {
+    for failure in [Failed, BadApiKey].repeat(4) {
         let Admit::No { until_ms } = breaker.admit(now) else {
             panic!("it is open");
         };
@@ -144,6 +145,27 @@ fn a_probe_that_fails_doubles_the_pause_up_to_the_longest() {
         pauses,
         [500, 1_000, 2_000, 4_000, 8_000, 16_000, longest, longest]
     );
+}
+
+#[test]
+fn a_refusal_is_a_sign_of_health_unless_refusals_opened_it() {
+    let refusal = Forbidden { campaign: 4 };
+    let failures: Vec<_> = times(Failed, 10).collect();
+    let refusals: Vec<_> = (1..=3).map(|campaign| Forbidden { campaign }).collect();
+    for (opening, closes) in [(failures, true), (refusals, false), (vec![BadApiKey], true)] {
+        let mut breaker = Breaker::new();
+        opening
+            .iter()
+            .for_each(|answer| breaker.answered(*answer, NOW));
+        let half_open = NOW + PAUSE_FIRST_MS;
+        assert_eq!(breaker.admit(half_open), Admit::Probe);
+        breaker.answered(refusal, half_open);
+        assert_eq!(
+            breaker.admit(half_open) == Admit::Yes,
+            closes,
+            "{opening:?}"
+        );
+    }
 }
 
 #[test]

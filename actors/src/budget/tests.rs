@@ -18,9 +18,8 @@ struct Driven {
     now: Instant,
 }
 
-#[expect(clippy::disallowed_methods, reason = "any moment will do to begin at")]
 fn driven(per_second_max: u32, per_endpoint_second_max: u32) -> Driven {
-    let now = std::time::Instant::now().into();
+    let now = Instant::now();
     Driven {
         budget: Budget::new(per_second_max, per_endpoint_second_max, now),
         now,

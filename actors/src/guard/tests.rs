@@ -150,7 +150,7 @@ impl Handler<Halt> for Probe {
     }
 }
 
-/// Runs a story in virtual time.
+/// Runs a story in virtual time, of which it may take an hour.
 fn story(run: impl Future<Output = ()>) {
     let paused = || {
         tokio::runtime::Builder::new_current_thread()
@@ -159,7 +159,10 @@ fn story(run: impl Future<Output = ()>) {
             .build()
             .unwrap()
     };
-    System::with_tokio_rt(paused).block_on(run);
+    let deadline = Duration::from_secs(3_600);
+    let story = async { tokio::time::timeout(deadline, run).await };
+    let told = System::with_tokio_rt(paused).block_on(story);
+    told.expect("the story came to its end");
 }
 
 /// A probe, what it heard, and the reports with the virtual time that they came at.
