@@ -1,6 +1,7 @@
-//! Almoner.
+//! Almoner: adapters and wiring around the actors. One donation's way through the files is in `ARCHITECTURE.md`.
 
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod gateway;
 pub mod logging;
