@@ -8,7 +8,7 @@ use almoner_actors::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Finish, FinishWrite, Finished, FirstState,
     Recorded, RowId, StoreError,
 };
-use almoner_domain::donation::Donation;
+use almoner_domain::donation::{Donation, State};
 use almoner_domain::ids::{CampaignId, DonationId};
 use almoner_domain::money::Currency;
 use foldhash::fast::FixedState;
@@ -99,9 +99,11 @@ impl Batch<'_, '_> {
             return Ok(Ok(Accepted::Fenced));
         }
         if let FirstState::Finished(finish) = &write.first
-            && !finish.ending.state.is_terminal()
+            && !matches!(finish.ending.state, State::Failed | State::Cancelled)
         {
-            return Ok(Err(impossible("a finish needs a terminal state")));
+            return Ok(Err(impossible(
+                "a donation is accepted as finished only if it is refused",
+            )));
         }
         let donation = &*write.donation;
         let id = donation.request.id;
