@@ -74,7 +74,7 @@ impl Tables {
             return Ok(Accepted::Known(known));
         }
         if let FirstState::Finished(finish) = &write.first {
-            check_terminal(finish)?;
+            check_refused(finish)?;
         }
         self.row_of.insert(id, self.rows.len());
         self.rows.push(Row {
@@ -96,7 +96,7 @@ impl Tables {
                 self.set_pending(row, 1, pending, *progress);
                 self.add_history(row, told, None, &[]);
             }
-            FirstState::Finished(finish) => self.set_finish(row, *finish),
+            FirstState::Finished(finish) => self.set_finish(row, *finish)?,
         }
         Ok(Accepted::New(row))
     }
@@ -113,6 +113,11 @@ impl Tables {
         if row.finish.is_some() || version != write.seen_version {
             return Ok(Advanced::Lost(Box::new(self.recorded(write.row))));
         }
+        if let (Some(told), Some(history)) = (&write.told, &row.history)
+            && history.told.iter().any(|it| it.sequence == told.sequence)
+        {
+            return Err(impossible("this event's sequence is taken"));
+        }
         self.set_pending(write.row, version + 1, write.pending, *write.progress);
         self.add_history(write.row, write.told, write.answered_by, &write.sends);
         Ok(Advanced::Done)
@@ -124,11 +129,13 @@ impl Tables {
         if row.finish.is_some() {
             return Ok(Finished::Already(Box::new(self.recorded(write.row))));
         }
-        if let Some((mut pending, progress)) = row.pending.as_deref().cloned() {
-            pending.due_ms = write.finish.at_ms;
+        let pending = row.pending.as_deref().cloned();
+        let at_ms = write.finish.at_ms;
+        self.set_finish(write.row, write.finish)?;
+        if let Some((mut pending, progress)) = pending {
+            pending.due_ms = at_ms;
             self.set_pending(write.row, pending.version + 1, pending, progress);
         }
-        self.set_finish(write.row, write.finish);
         self.add_history(write.row, None, write.answered_by, &write.sends);
         Ok(Finished::Done)
     }
@@ -331,18 +338,19 @@ impl Tables {
         row.pending = Some(Box::new((Pending { version, ..pending }, progress)));
     }
 
-    fn set_finish(&mut self, id: RowId, finish: Finish) {
+    /// Fails, with nothing changed, where the sum of the campaign's day would overflow.
+    fn set_finish(&mut self, id: RowId, finish: Finish) -> Result<(), StoreError> {
         let row = &mut self.rows[index(id)];
         if let Some(day) = finish.day() {
             let request = &row.donation.request;
             let key = (request.campaign_id.clone(), request.amount.currency(), day);
             let sums = self.days.entry(key).or_default();
+            let sum = sums.1.checked_add_unsigned(request.amount.amount_minor());
+            sums.1 = sum.ok_or_else(|| impossible("the sum of the campaign's day is over 2^63"))?;
             sums.0 += 1;
-            sums.1 = sums
-                .1
-                .saturating_add_unsigned(request.amount.amount_minor());
         }
         row.finish = Some(finish);
+        Ok(())
     }
 
     fn add_history(
@@ -389,6 +397,16 @@ fn check_terminal(finish: &Finish) -> Result<(), StoreError> {
         Ok(())
     } else {
         Err(impossible("a finish needs a terminal state"))
+    }
+}
+
+/// Before any charge a donation is refused; it cannot have succeeded.
+fn check_refused(finish: &Finish) -> Result<(), StoreError> {
+    match finish.ending.state {
+        State::Failed | State::Cancelled => Ok(()),
+        _ => Err(impossible(
+            "a donation is accepted as finished only if it is refused",
+        )),
     }
 }
 
