@@ -82,7 +82,10 @@ fn the_latest_is_named() {
 
 #[test]
 fn the_hash_is_the_same_after_every_restart() {
-    assert_eq!(hash(&request(1, "c-1", "EUR", 5)), 6_122_577_266_160_686_187);
+    assert_eq!(
+        hash(&request(1, "c-1", "EUR", 5)),
+        6_122_577_266_160_686_187
+    );
 }
 
 /// One thing that happens to a user.
