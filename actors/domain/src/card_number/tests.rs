@@ -81,6 +81,8 @@ fn other_numbers_stay() {
         "id=41111111-1111-4111-8111-111111111111;",
         "a4111111111111111bcdefabcdefabcdefa",
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "abcdefabcdefabcdefabcdefabcd4111-1111-1111-1111",
+        "4111-1111-1111-1111abcdefabcdefabcdefabcdefabcd",
     ] {
         check(text, text);
     }
@@ -131,6 +133,21 @@ fn what_is_no_messagepack_is_masked_as_text() {
     cut.extend(b"4111111111111111 and no more");
     assert!(mask_message(&mut cut));
     assert!(cut.ends_with(b"**************** and no more"), "{cut:?}");
+}
+
+#[test]
+fn a_length_is_no_digit_of_the_text_after_it() {
+    // 52 bytes of text, and 52 is the digit 4 in ASCII.
+    let mut bytes = [b"\xd94", &[b'1'; 15][..], &[b' '; 37]].concat();
+    assert!(!mask_message(&mut bytes), "{bytes:?}");
+}
+
+#[test]
+fn what_masking_lays_bare_is_masked_too() {
+    // A map that is cut. As text it is one run of 32 digits; read, it is a text of 16 and then small numbers.
+    let mut bytes = b"\x8f\xb041111111111111115555555555554444".to_vec();
+    assert!(mask_message(&mut bytes));
+    assert_eq!(bytes, b"\x8f\xb0********************************");
 }
 
 #[test]

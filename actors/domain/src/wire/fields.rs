@@ -97,9 +97,10 @@ impl<'a, const N: usize> Fields<'a, N> {
 
     /// Fields mostly come in the order in which they are documented, so the search starts where it would be then.
     fn index_of(&self, name: &[u8], expected: usize) -> Option<usize> {
+        let is_at = |index: &usize| self.names[*index].as_bytes() == name;
         (expected..N)
-            .chain(0..expected)
-            .find(|&index| self.names[index].as_bytes() == name)
+            .find(is_at)
+            .or_else(|| (0..expected).find(is_at))
     }
 
     /// The field's value; nil counts as absent.
