@@ -1,6 +1,6 @@
 //! The small integers that stand for enumerations in the tables. They never change their meaning: add, don't renumber.
 
-use almoner_domain::campaign::CampaignStatus;
+use almoner_domain::campaign::Status as CampaignStatus;
 use almoner_domain::donation::{PendingKind, State};
 use almoner_domain::outcome::Reason;
 

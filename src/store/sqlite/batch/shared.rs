@@ -1,12 +1,13 @@
 //! What is not one donation's: shards, campaigns, the log's generation.
 
 use almoner_actors::ports::{Claimed, MarkWrite, Marked};
-use almoner_domain::campaign::{Campaign, CampaignChange, CampaignStatus};
+use almoner_domain::campaign::{Campaign, CampaignChange};
 use almoner_domain::ids::Shard;
 use rusqlite::params;
 
 use super::super::codes::Code;
 use super::super::known::ShardRow;
+use super::super::rows;
 use super::{Answer, Batch, impossible};
 
 impl Batch<'_, '_> {
@@ -56,14 +57,10 @@ impl Batch<'_, '_> {
     }
 
     pub(super) fn put_campaign(&mut self, change: &CampaignChange) -> Answer<()> {
-        match change {
-            CampaignChange::Set(campaign) => self.set_campaign(campaign),
-            CampaignChange::Closed(id) => {
-                self.connection
-                    .prepare_cached("UPDATE campaign SET status = ?2 WHERE campaign_id = ?1")?
-                    .execute((id.as_str(), CampaignStatus::Closed.code()))?;
-                Ok(Ok(()))
-            }
+        let known = rows::campaign(self.connection, change.campaign_id())?;
+        match Campaign::apply(known.as_ref(), change.clone()) {
+            Some(campaign) => self.set_campaign(&campaign),
+            None => Ok(Ok(())),
         }
     }
 
@@ -82,8 +79,7 @@ impl Batch<'_, '_> {
                  ON CONFLICT (campaign_id) DO UPDATE SET version = excluded.version, \
                  status = excluded.status, currency = excluded.currency, \
                  creator_account = excluded.creator_account, amount_minor_min = excluded.amount_minor_min, \
-                 amount_minor_max = excluded.amount_minor_max, title = excluded.title \
-                 WHERE excluded.version >= campaign.version",
+                 amount_minor_max = excluded.amount_minor_max, title = excluded.title",
             )?
             .execute(params![
                 campaign.campaign_id.as_str(),
@@ -102,6 +98,11 @@ impl Batch<'_, '_> {
         let raised = self.known.log_generation + 1;
         self.connection
             .execute("UPDATE store SET log_generation = ?1", [raised])?;
+        // What was done of the other log says nothing of this one.
+        self.connection.execute("UPDATE shard SET next_offset = NULL", [])?;
+        for shard in self.known.shards.values_mut() {
+            shard.next_offset = None;
+        }
         self.known.log_generation = raised;
         Ok(raised)
     }
