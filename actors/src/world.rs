@@ -96,6 +96,8 @@ pub struct Settings {
     pub gateway_per_second_max: u32,
     /// Calls a second to one endpoint of the gateway; 0 for no limit.
     pub gateway_endpoint_per_second_max: u32,
+    /// Whether nothing is taken in unless every partition is ours: the store cannot be shared.
+    pub needs_every_partition: bool,
     /// Whether a store that knows less than the broker has committed is trusted (a restored backup).
     pub after_restore: bool,
     /// Whether a log that ends before the mark is taken for a new one.

@@ -110,16 +110,21 @@ impl Intake for ShardIntake {
     }
 
     fn has_credit(&self) -> bool {
-        self.world.credits.available()
+        let settings = &self.world.settings;
+        let is_complete = !settings.needs_every_partition || self.shards.len() == settings.partitions as usize;
+        is_complete && self.world.credits.available()
     }
 
     fn offer(&mut self, record: &RawRecord<'_>) -> Admission {
+        if !self.shards.contains_key(&record.shard) {
+            return Admission::Closed;
+        }
+        if !self.has_credit() {
+            return Admission::NoCredit;
+        }
         let Some(entry) = self.shards.get_mut(&record.shard) else {
             return Admission::Closed;
         };
-        if !self.world.credits.available() {
-            return Admission::NoCredit;
-        }
         self.world.credits.take();
         entry.batch.push(read(&self.world, &self.topic, record));
         if entry.batch.len() >= BATCH_RECORDS_MAX {
