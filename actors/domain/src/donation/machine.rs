@@ -145,7 +145,7 @@ pub struct Transition {
 /// An event that cannot happen in this state: a defect of the caller, or a fact that contradicts a proof. It changes
 /// nothing; it is counted and shown.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("a {} donation cannot take the event {event}", state.as_str())]
+#[error("a donation that is {} cannot take the event \"{event}\"", state.as_str())]
 pub struct IllegalTransition {
     /// The state.
     pub state: State,

@@ -80,6 +80,9 @@ impl Step<'_> {
             self.progress.fruitless = 0;
             return self.follow(Call::List);
         }
+        if status == IntentStatus::Processing {
+            self.progress.state = State::Unknown;
+        }
         self.turn_and_ask(Call::List)
     }
 
