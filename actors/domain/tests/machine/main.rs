@@ -2,6 +2,7 @@
 //! check must catch, and the table of `CHARGES.md` row by row.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod anything;
 mod controls;
 mod driver;
 mod histories;

@@ -1,20 +1,23 @@
 //! Stories of single donations: what a history at random seldom shows, or an honest gateway never.
 
 use almoner_domain::answer::{Answer, IntentStatus, Refused};
-use almoner_domain::donation::{Call, Event, Now, PendingKind, Progress, State, Verdict};
+use almoner_domain::donation::{Event, PendingKind, Progress, Rules, Verdict};
 use almoner_domain::outcome::Reason;
-use proptest::prelude::*;
 
-use crate::driver::every_event;
 use crate::table::{at_ms, declined, defect, intent, row, row_of, seen_error};
 use crate::{HOUR_MS, MINUTE_MS, RULES, SECOND_MS, T0_MS, donation, id};
 
 /// Each event, when it happens, and the row that it makes.
 #[track_caller]
-fn check(mut progress: Progress, story: &[(i64, Event, &str)]) -> Progress {
+fn check(progress: Progress, story: &[(i64, Event, &str)]) -> Progress {
+    check_by(&RULES, progress, story)
+}
+
+#[track_caller]
+fn check_by(rules: &Rules, mut progress: Progress, story: &[(i64, Event, &str)]) -> Progress {
     for (i, (after_ms, event, expected)) in story.iter().enumerate() {
         let now = at_ms(T0_MS + after_ms);
-        let transition = donation().on(progress, event.clone(), now, &RULES);
+        let transition = donation().on(progress, event.clone(), now, rules);
         let transition = transition.unwrap();
         let actual = row(&transition);
         let words: Vec<&str> = actual.split_whitespace().collect();
@@ -206,6 +209,42 @@ fn an_empty_list_proves_nothing_younger_than_its_send() {
             (bound + SECOND_MS, Event::Due, "unknown send list"),
             (
                 bound + SECOND_MS,
+                answered(3, empty()),
+                "retrying create_intent 1 at once retrying",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn an_empty_list_proves_nothing_while_the_key_may_answer() {
+    let soon = Rules {
+        reconcile_bound_ms: 5 * HOUR_MS,
+        ..RULES
+    };
+    let sent = 30 * HOUR_MS;
+    let dead = sent + 24 * HOUR_MS;
+    let empty = || Answer::Listed(Vec::new());
+    check_by(
+        &soon,
+        Progress::new(),
+        &[
+            (
+                0,
+                Event::Judged(Verdict::Queue),
+                "accepted charge ask 0 queued",
+            ),
+            (sent, Event::Due, "charging send charge"),
+            (
+                sent,
+                answered(1, Answer::KeyMismatch),
+                "unknown list ask 0 unknown",
+            ),
+            (dead - SECOND_MS, Event::Due, "unknown send list"),
+            (dead, answered(2, empty()), "unknown list ask 1 unknown"),
+            (dead, Event::Due, "unknown send list"),
+            (
+                dead,
                 answered(3, empty()),
                 "retrying create_intent 1 at once retrying",
             ),
@@ -438,91 +477,4 @@ fn the_list_is_read_from_before_the_accept_to_after_the_last_send() {
     let t0_s = T0_MS / 1_000;
     let (from_s, to_s) = donation().listed_s(&progress, 30 * SECOND_MS);
     assert_eq!((from_s - t0_s, to_s - t0_s), (-300, 3_600 + 30 + 600));
-}
-
-fn any_answer() -> impl Strategy<Value = Answer> {
-    let statuses = [
-        IntentStatus::Succeeded,
-        IntentStatus::Processing,
-        IntentStatus::RequiresAction,
-        IntentStatus::RequiresPaymentMethod,
-        IntentStatus::RequiresConfirmation,
-        IntentStatus::Canceled,
-    ];
-    let shown = (0..3_u8, prop::sample::select(statuses.to_vec()))
-        .prop_map(|(n, status)| row_of(&format!("pi_{n}"), status));
-    let codes = [
-        "card_declined",
-        "processing_error",
-        "authentication_required",
-    ];
-    prop_oneof![
-        shown.clone().prop_map(Answer::Intent),
-        prop::collection::vec(shown.clone(), 0..4).prop_map(Answer::Listed),
-        (
-            prop::sample::select(codes.to_vec()),
-            prop::option::of(shown)
-        )
-            .prop_map(|(code, intent)| {
-                Answer::Declined {
-                    code: code.into(),
-                    decline_code: None,
-                    intent,
-                }
-            }),
-        Just(Answer::Refused(Refused::Amount)),
-        Just(Answer::KeyMismatch),
-        Just(defect()),
-        Just(Answer::BadApiKey),
-        Just(Answer::Forbidden),
-        Just(Answer::KeyInUse),
-        Just(Answer::RateLimited {
-            retry_after_ms: None
-        }),
-        any::<bool>().prop_map(seen_error),
-        Just(Answer::NotSent("refused".into())),
-        Just(lost()),
-    ]
-}
-
-fn any_event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        3 => Just(Event::Due),
-        3 => prop::sample::select(every_event(0)),
-        10 => (0..8_u16, any_answer()).prop_map(|(send, answer)| answered(send, answer)),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Whatever is claimed, in whatever order and at whatever time: a step or the typed error, and no more.
-    #[test]
-    fn any_events_make_steps_or_errors(
-        events in prop::collection::vec((any_event(), any::<i64>(), any::<i64>(), any::<bool>()), 0..60),
-    ) {
-        let mut progress = Progress::new();
-        for (event, wall_ms, stream_ms, to_latest) in events {
-            let event = match event {
-                Event::Answered { answer, .. } if to_latest => answered(progress.send, answer),
-                event => event,
-            };
-            let is_402 = matches!(event, Event::Answered { answer: Answer::Declined { .. }, .. });
-            let now = Now { wall_ms, stream_ms };
-            let before = progress.clone();
-            match donation().on(progress.clone(), event, now, &RULES) {
-                Ok(transition) => progress = transition.progress,
-                Err(error) => prop_assert_eq!(error.state, before.state),
-            }
-            prop_assert!(!before.state.is_terminal() || progress == before);
-            prop_assert!(progress.send >= before.send && progress.send <= before.send + 1);
-            prop_assert!(progress.attempts >= before.attempts);
-            prop_assert!(progress.attempts - before.attempts <= u8::from(is_402));
-            prop_assert!(progress.attempts <= RULES.attempts_max);
-            prop_assert!(progress.generation <= 2);
-            let pinned = matches!(progress.call, Call::Fetch | Call::Confirm { .. } | Call::Cancel { .. });
-            prop_assert!(!pinned || progress.intent.is_some());
-            prop_assert!(progress.state != State::Held || progress.send == 0);
-        }
-    }
 }
