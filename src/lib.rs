@@ -1,1 +1,3 @@
 //! Almoner.
+
+pub mod kafka;
