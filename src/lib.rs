@@ -4,5 +4,6 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod gateway;
+pub mod kafka;
 pub mod logging;
 pub mod store;

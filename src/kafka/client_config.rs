@@ -1,0 +1,406 @@
+//! librdkafka's settings, made of our options: what the promise rests on is ours, and what contradicts it is refused by
+//! name; all else is the user's.
+
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+
+use super::error::KafkaError;
+use super::options::KafkaOptions;
+
+/// What a client is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    /// Reads requests as a member of the group.
+    Member,
+    /// Reads a topic, or asks about topics, without becoming a member.
+    Reader,
+    /// Publishes.
+    Producer,
+}
+
+/// The settings of a client.
+///
+/// # Errors
+/// The first of the user's settings that cannot be, by its name.
+pub(super) fn client_config(
+    options: &KafkaOptions,
+    role: Role,
+) -> Result<ClientConfig, KafkaError> {
+    for (key, value) in &options.client {
+        refuse_contradiction(key, value)?;
+        refuse_without_feature(key, value, &options.client)?;
+    }
+    let mut config = ClientConfig::new();
+    set_defaults(&mut config, options, role);
+    for (key, value) in &options.client {
+        config.set(key, value);
+    }
+    set_ours(&mut config, options, role);
+    config.create_native_config()?;
+    Ok(config)
+}
+
+/// A setting that is not the user's to choose.
+struct Required {
+    keys: &'static [&'static str],
+    values: &'static [&'static str],
+    why: &'static str,
+}
+
+const MEMBER: &[Required] = &[
+    Required {
+        keys: &["enable.auto.commit"],
+        values: &["false"],
+        why: "since an offset is committed only once its request has its fate",
+    },
+    Required {
+        keys: &["enable.auto.offset.store"],
+        values: &["false"],
+        why: "since an offset is committed only once its request has its fate",
+    },
+    Required {
+        keys: &["partition.assignment.strategy"],
+        values: &["cooperative-sticky"],
+        why: "since a handover drains the partitions that move and no others",
+    },
+    Required {
+        keys: &["group.protocol"],
+        values: &["classic"],
+        why: "since the lease on a partition lasts for the member's session timeout",
+    },
+    Required {
+        keys: &["auto.offset.reset"],
+        values: &["error"],
+        why: "since requests that the log has lost are reported, never skipped",
+    },
+    Required {
+        keys: &["isolation.level"],
+        values: &["read_committed"],
+        why: "since a request whose transaction was aborted was never made",
+    },
+];
+
+const PRODUCER: &[Required] = &[
+    Required {
+        keys: &["enable.idempotence"],
+        values: &["true"],
+        why: "since outcomes keep their order and are not doubled by the client's own retries",
+    },
+    Required {
+        keys: &["acks", "request.required.acks"],
+        values: &["all", "-1"],
+        why: "since an offset is committed only once its outcome is safe",
+    },
+    Required {
+        keys: &["delivery.report.only.error"],
+        values: &["false"],
+        why: "since each outcome waits for its acknowledgement",
+    },
+    Required {
+        keys: &["transactional.id"],
+        values: &["not set"],
+        why: "since outcomes are at least once, each acknowledged by itself",
+    },
+];
+
+/// librdkafka's settings that our configuration has keys of its own for.
+const OWN_KEYS: &[(&str, &str)] = &[
+    ("bootstrap.servers", "kafka.bootstrap_servers"),
+    ("metadata.broker.list", "kafka.bootstrap_servers"),
+    ("group.id", "kafka.group_id"),
+    ("group.instance.id", "kafka.group_instance_id"),
+    ("session.timeout.ms", "kafka.session_timeout_ms"),
+    ("max.poll.interval.ms", "shutdown.drain_timeout_ms"),
+    ("partitioner", "kafka.partitioner"),
+];
+
+fn refuse_contradiction(key: &str, value: &str) -> Result<(), KafkaError> {
+    if let Some((_, instead)) = OWN_KEYS.iter().find(|(own, _)| *own == key) {
+        return Err(KafkaError::HasItsOwnKey {
+            key: key.to_owned(),
+            instead,
+        });
+    }
+    let required = MEMBER
+        .iter()
+        .chain(PRODUCER)
+        .find(|required| required.keys.contains(&key));
+    match required {
+        Some(required) if !required.values.contains(&value) => Err(KafkaError::Contradicts {
+            key: key.to_owned(),
+            theirs: value.to_owned(),
+            ours: required
+                .values
+                .first()
+                .copied()
+                .unwrap_or_default()
+                .to_owned(),
+            why: required.why,
+        }),
+        _ => Ok(()),
+    }
+}
+
+const TLS: bool = cfg!(any(
+    feature = "kafka-tls",
+    feature = "kafka-tls-vendored",
+    feature = "kafka-sasl"
+));
+const GSSAPI: bool = cfg!(feature = "kafka-sasl");
+
+/// Whether this build has what the setting needs. librdkafka would say "not available at build time" at best.
+fn refuse_without_feature(
+    key: &str,
+    value: &str,
+    all: &BTreeMap<String, String>,
+) -> Result<(), KafkaError> {
+    let missing = |feature, value: &str| {
+        Err(KafkaError::FeatureMissing {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            feature,
+        })
+    };
+    let lower = value.to_ascii_lowercase();
+    match key {
+        "security.protocol" if lower.ends_with("ssl") && !TLS => missing("kafka-tls", value),
+        // GSSAPI is librdkafka's default mechanism.
+        "security.protocol" if lower.starts_with("sasl") && !GSSAPI && !names_mechanism(all) => {
+            missing("kafka-sasl", value)
+        }
+        "sasl.mechanism" | "sasl.mechanisms" => match value.to_ascii_uppercase().as_str() {
+            "GSSAPI" if !GSSAPI => missing("kafka-sasl", value),
+            // PLAIN is always there; the others need OpenSSL.
+            "SCRAM-SHA-256" | "SCRAM-SHA-512" | "OAUTHBEARER" if !TLS => {
+                missing("kafka-tls", value)
+            }
+            _ => Ok(()),
+        },
+        _ if key.starts_with("ssl.") && !TLS => missing("kafka-tls", "…"),
+        _ if key.starts_with("sasl.kerberos.") && !GSSAPI => missing("kafka-sasl", "…"),
+        _ => Ok(()),
+    }
+}
+
+fn names_mechanism(client: &BTreeMap<String, String>) -> bool {
+    client.contains_key("sasl.mechanism") || client.contains_key("sasl.mechanisms")
+}
+
+/// What a user may change.
+fn set_defaults(config: &mut ClientConfig, options: &KafkaOptions, role: Role) {
+    config.set("client.id", "almoner");
+    match role {
+        Role::Member => {
+            // After an empty fetch librdkafka waits this long: 1000 by default, a sixteenth of the throughput.
+            config.set("fetch.queue.backoff.ms", "10");
+            config.set("queued.max.messages.kbytes", "32768");
+            config.set("statistics.interval.ms", "2000");
+            let heartbeat_ms = (options.session_timeout_ms / 15).max(300);
+            config.set("heartbeat.interval.ms", heartbeat_ms.to_string());
+        }
+        Role::Reader => {
+            config.set("fetch.queue.backoff.ms", "10");
+            config.set("queued.max.messages.kbytes", "16384");
+        }
+        Role::Producer => {
+            config.set("linger.ms", "5");
+            config.set("compression.type", "lz4");
+            config.set("message.timeout.ms", "20000");
+            config.set("queue.buffering.max.kbytes", "65536");
+            config.set("statistics.interval.ms", "2000");
+        }
+    }
+}
+
+/// What a user may not change.
+fn set_ours(config: &mut ClientConfig, options: &KafkaOptions, role: Role) {
+    config.set("bootstrap.servers", &options.bootstrap_servers);
+    let required = match role {
+        Role::Member => MEMBER,
+        // Member's settings too: a reader commits nothing, skips nothing and reads nothing that was aborted.
+        Role::Reader => MEMBER,
+        Role::Producer => PRODUCER,
+    };
+    for Required { keys, values, .. } in required {
+        if let (Some(key), Some(value)) = (keys.first(), values.first())
+            && *value != "not set"
+        {
+            config.set(*key, *value);
+        }
+    }
+    match role {
+        Role::Member => {
+            config.set("group.id", &options.group_id);
+            if let Some(id) = &options.group_instance_id {
+                config.set("group.instance.id", id);
+            }
+            config.set("session.timeout.ms", options.session_timeout_ms.to_string());
+            // Exceeding it throws us out of the group, so it lies well above the longest that a handover may take.
+            let max_poll_ms = (u64::from(options.drain_timeout_ms) + 60_000).max(300_000);
+            config.set("max.poll.interval.ms", max_poll_ms.to_string());
+        }
+        Role::Reader => {
+            // Named so that committed offsets can be asked for; it never joins.
+            config.set("group.id", &options.group_id);
+            config.set("enable.partition.eof", "true");
+        }
+        Role::Producer => {
+            config.set("partitioner", options.partitioner.as_str());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(client: &[(&str, &str)]) -> KafkaOptions {
+        let mut options = KafkaOptions::new("localhost:9092", "almoner");
+        options.client = client
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        options
+    }
+
+    fn check(client: &[(&str, &str)], expected: Result<(), &str>) {
+        for role in [Role::Member, Role::Reader, Role::Producer] {
+            let result = client_config(&options(client), role)
+                .map(drop)
+                .map_err(|error| error.to_string());
+            match (expected, result) {
+                (Ok(()), Ok(())) => {}
+                (Err(part), Err(error)) if error.contains(part) => {}
+                (_, result) => panic!("{client:?} as {role:?}: {result:?}, expected {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_contradicts_the_promise_is_refused_by_name() {
+        check(
+            &[("enable.auto.commit", "true")],
+            Err("kafka.client.enable.auto.commit"),
+        );
+        check(
+            &[("enable.auto.offset.store", "true")],
+            Err("kafka.client.enable.auto.offset.store"),
+        );
+        check(
+            &[("partition.assignment.strategy", "range")],
+            Err("kafka.client.partition.assignment.strategy"),
+        );
+        check(
+            &[("auto.offset.reset", "latest")],
+            Err("kafka.client.auto.offset.reset"),
+        );
+        check(
+            &[("isolation.level", "read_uncommitted")],
+            Err("kafka.client.isolation.level"),
+        );
+        check(
+            &[("enable.idempotence", "false")],
+            Err("kafka.client.enable.idempotence"),
+        );
+        check(&[("acks", "1")], Err("kafka.client.acks"));
+        check(
+            &[("request.required.acks", "0")],
+            Err("kafka.client.request.required.acks"),
+        );
+        check(
+            &[("transactional.id", "x")],
+            Err("kafka.client.transactional.id"),
+        );
+    }
+
+    #[test]
+    fn what_agrees_is_let_through() {
+        check(
+            &[
+                ("enable.auto.commit", "false"),
+                ("acks", "all"),
+                ("enable.idempotence", "true"),
+            ],
+            Ok(()),
+        );
+        check(&[("request.required.acks", "-1")], Ok(()));
+        check(
+            &[
+                ("fetch.min.bytes", "1000"),
+                ("linger.ms", "20"),
+                ("client.id", "mine"),
+            ],
+            Ok(()),
+        );
+    }
+
+    #[test]
+    fn what_has_its_own_key_names_it() {
+        check(
+            &[("bootstrap.servers", "x:1")],
+            Err("kafka.bootstrap_servers"),
+        );
+        check(&[("group.id", "x")], Err("kafka.group_id"));
+        check(&[("partitioner", "random")], Err("kafka.partitioner"));
+    }
+
+    #[test]
+    fn what_librdkafka_does_not_know_is_named() {
+        check(&[("no.such.thing", "1")], Err("kafka.client.no.such.thing"));
+        check(&[("linger.ms", "soon")], Err("kafka.client.linger.ms"));
+    }
+
+    #[cfg(not(any(
+        feature = "kafka-tls",
+        feature = "kafka-tls-vendored",
+        feature = "kafka-sasl"
+    )))]
+    #[test]
+    fn without_the_feature_tls_says_which_one() {
+        check(&[("security.protocol", "SSL")], Err("--features kafka-tls"));
+        check(
+            &[
+                ("security.protocol", "sasl_ssl"),
+                ("sasl.mechanism", "PLAIN"),
+            ],
+            Err("--features kafka-tls"),
+        );
+        check(
+            &[("sasl.mechanism", "SCRAM-SHA-512")],
+            Err("--features kafka-tls"),
+        );
+        check(
+            &[("ssl.key.password", "hunter2")],
+            Err("--features kafka-tls"),
+        );
+        check(
+            &[("security.protocol", "SASL_PLAINTEXT")],
+            Err("--features kafka-sasl"),
+        );
+        check(
+            &[("sasl.mechanism", "GSSAPI")],
+            Err("--features kafka-sasl"),
+        );
+    }
+
+    #[test]
+    fn plain_passwords_need_no_feature() {
+        let plain = [
+            ("sasl.mechanism", "PLAIN"),
+            ("sasl.password", "hunter2"),
+            ("sasl.username", "almoner"),
+            ("security.protocol", "SASL_PLAINTEXT"),
+        ];
+        check(&plain, Ok(()));
+    }
+
+    #[test]
+    fn no_error_shows_a_secret() {
+        let error = client_config(
+            &options(&[("ssl.key.password", "hunter2"), ("linger.ms", "soon")]),
+            Role::Producer,
+        );
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+}

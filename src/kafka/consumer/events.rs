@@ -1,0 +1,171 @@
+//! What librdkafka tells a member of the group. Its calls come while we poll; they are written down, and the loop answers
+//! them when it can: a revocation only once the partitions are drained, polling on meanwhile. Until the answer, librdkafka
+//! keeps the member in its group and fetches nothing.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use metrics::{Counter, counter};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, TopicPartitionList};
+
+use crate::kafka::context::{PlainContext, say_log};
+use crate::kafka::telemetry::REBALANCES;
+
+/// Something that the loop has to see to.
+pub(super) enum Event {
+    /// These partitions are to be ours; [`GroupEvents::answer`] takes them.
+    Assign(Vec<i32>),
+    /// These partitions are to be given up; [`GroupEvents::answer`] gives them up.
+    Revoke(Vec<i32>),
+    /// What came of a commit, by partition and offset.
+    Committed(Vec<(i32, i64, Result<(), RDKafkaErrorCode>)>),
+    /// The commit failed as a whole, before it was sent.
+    NotCommitted(RDKafkaErrorCode),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Assign,
+    Revoke,
+}
+
+#[derive(Default)]
+struct Inbox {
+    events: VecDeque<Event>,
+    /// The change of assignment that librdkafka waits to have answered.
+    unanswered: Option<(Change, TopicPartitionList)>,
+}
+
+/// The context of the consumer's client.
+pub(super) struct GroupEvents {
+    topic: String,
+    plain: PlainContext,
+    rebalances: Counter,
+    inbox: Mutex<Inbox>,
+    /// The loop has ended: changes are answered at once.
+    is_closing: AtomicBool,
+}
+
+impl GroupEvents {
+    pub(super) fn new(topic: &str) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            plain: PlainContext::new(),
+            rebalances: counter!(REBALANCES),
+            inbox: Mutex::default(),
+            is_closing: AtomicBool::new(false),
+        }
+    }
+
+    /// What was told since the last time.
+    pub(super) fn take(&self) -> VecDeque<Event> {
+        std::mem::take(&mut self.inbox().events)
+    }
+
+    /// Carries out the change of assignment that librdkafka waits for: reading of an assignment begins at `offsets`.
+    pub(super) fn answer(
+        &self,
+        client: &BaseConsumer<Self>,
+        offsets: Option<&TopicPartitionList>,
+    ) -> KafkaResult<()> {
+        let unanswered = self.inbox().unanswered.take();
+        match unanswered {
+            Some((Change::Assign, list)) => client.incremental_assign(offsets.unwrap_or(&list)),
+            Some((Change::Revoke, list)) => client.incremental_unassign(&list),
+            None => Ok(()),
+        }
+    }
+
+    /// From now on changes are answered at once, and so is the one that waits: without that, leaving the group would
+    /// wait for ever.
+    pub(super) fn close(&self, client: &BaseConsumer<Self>) {
+        self.is_closing.store(true, Ordering::Release);
+        if let Err(error) = self.answer(client, None) {
+            tracing::warn!(target: "almoner::kafka", "while leaving the group: {error}");
+        }
+    }
+
+    fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Acquire)
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for GroupEvents {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        say_log(level, facility, message);
+    }
+
+    fn error(&self, error: ClientError, reason: &str) {
+        self.plain.say_error(&error, reason);
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        self.plain.metrics().lag(&self.topic, json);
+    }
+}
+
+impl ConsumerContext for GroupEvents {
+    fn rebalance(
+        &self,
+        client: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        self.rebalances.increment(1);
+        let partitions: Vec<i32> = list
+            .elements()
+            .iter()
+            .map(|element| element.partition())
+            .collect();
+        let change = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            Change::Assign
+        } else {
+            Change::Revoke
+        };
+        {
+            let mut inbox = self.inbox();
+            inbox.unanswered = Some((change, list.clone()));
+            inbox.events.push_back(match change {
+                Change::Assign => Event::Assign(partitions),
+                Change::Revoke => Event::Revoke(partitions),
+            });
+        }
+        if self.is_closing() {
+            self.close(client);
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let whole = result.err().and_then(|error| error.rdkafka_error_code());
+        let of_partitions: Vec<_> = offsets
+            .elements()
+            .iter()
+            .map(|element| {
+                let error = element
+                    .error()
+                    .err()
+                    .and_then(|error| error.rdkafka_error_code());
+                let answer = error.or(whole).map_or(Ok(()), Err);
+                (
+                    element.partition(),
+                    element.offset().to_raw().unwrap_or(-1),
+                    answer,
+                )
+            })
+            .collect();
+        let event = match whole {
+            Some(error) if of_partitions.is_empty() => Event::NotCommitted(error),
+            _ => Event::Committed(of_partitions),
+        };
+        self.inbox().events.push_back(event);
+    }
+}

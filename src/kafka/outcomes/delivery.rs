@@ -1,0 +1,197 @@
+//! A record on its way out, and what the broker said of it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use almoner_actors::ports::{Done, PublishError};
+use metrics::{Counter, counter};
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+
+use super::letter::Letter;
+use super::waiting::Waiting;
+use crate::kafka::context::{PlainContext, say_log};
+use crate::kafka::telemetry::{LETTERS_CUT, PUBLISH_FAILURES, PUBLISHED};
+
+/// What a record is, which says where it goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Outcome,
+    DeadLetter,
+    Forward,
+}
+
+/// A record to be sent, with who waits for it.
+pub(super) struct Parcel {
+    pub(super) kind: Kind,
+    /// None: the partitioner's.
+    pub(super) partition: Option<i32>,
+    pub(super) key: Option<Box<[u8]>>,
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) headers: OwnedHeaders,
+    /// Kept of a dead letter, should it have to be cut.
+    pub(super) letter: Option<Box<Letter>>,
+    pub(super) done: Done<Result<(), PublishError>>,
+}
+
+/// What stays here while a record is on its way.
+pub(super) struct Sent {
+    kind: Kind,
+    letter: Option<Box<Letter>>,
+    done: Done<Result<(), PublishError>>,
+}
+
+/// librdkafka carries it through its own threads, so it has to be `Sync`; the lock is never taken.
+pub(super) type Carried = Mutex<Sent>;
+
+type Parts = (
+    Option<Box<[u8]>>,
+    Option<Vec<u8>>,
+    Option<i32>,
+    OwnedHeaders,
+    Box<Carried>,
+);
+
+impl Parcel {
+    /// What goes out, and what stays.
+    pub(super) fn split(self) -> Parts {
+        let sent = Sent {
+            kind: self.kind,
+            letter: self.letter,
+            done: self.done,
+        };
+        (
+            self.key,
+            self.value,
+            self.partition,
+            self.headers,
+            Box::new(Mutex::new(sent)),
+        )
+    }
+
+    /// A record that did not go out.
+    pub(super) fn join(
+        key: Option<Box<[u8]>>,
+        value: Option<Vec<u8>>,
+        partition: Option<i32>,
+        headers: Option<OwnedHeaders>,
+        sent: Carried,
+    ) -> Self {
+        let Sent { kind, letter, done } = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Self {
+            kind,
+            partition,
+            key,
+            value,
+            headers: headers.unwrap_or_default(),
+            letter,
+            done,
+        }
+    }
+}
+
+/// Counted, by kind.
+pub(super) struct Counters {
+    published: [Counter; 3],
+    failures: [Counter; 3],
+    letters_cut: Counter,
+}
+
+impl Counters {
+    pub(super) fn new() -> Self {
+        const KINDS: [&str; 3] = ["outcome", "dead_letter", "forward"];
+        Self {
+            published: KINDS.map(|kind| counter!(PUBLISHED, "kind" => kind)),
+            failures: KINDS.map(|kind| counter!(PUBLISH_FAILURES, "kind" => kind)),
+            letters_cut: counter!(LETTERS_CUT),
+        }
+    }
+
+    pub(super) fn failed(&self, kind: Kind) {
+        self.failures[kind as usize].increment(1);
+    }
+
+    pub(super) fn cut(&self) {
+        self.letters_cut.increment(1);
+    }
+}
+
+/// The context of the producer: each acknowledgement calls its completion.
+pub(super) struct Deliveries {
+    plain: PlainContext,
+    waiting: Arc<Waiting>,
+    counters: Arc<Counters>,
+}
+
+impl Deliveries {
+    pub(super) fn new(waiting: Arc<Waiting>, counters: Arc<Counters>) -> Self {
+        Self {
+            plain: PlainContext::new(),
+            waiting,
+            counters,
+        }
+    }
+
+    fn answer(&self, sent: Sent, result: Result<(), PublishError>) {
+        match &result {
+            Ok(()) => self.counters.published[sent.kind as usize].increment(1),
+            Err(error) => {
+                self.counters.failed(sent.kind);
+                tracing::debug!(target: "almoner::kafka", "{error}");
+            }
+        }
+        // One completion that panics must not take the others with it.
+        if catch_unwind(AssertUnwindSafe(|| sent.done.call(result))).is_err() {
+            tracing::error!(target: "almoner::kafka", "a completion of the producer panicked");
+        }
+    }
+
+    /// A dead letter that is larger than its topic takes goes out again, shorter.
+    fn send_shorter(&self, letter: &Letter, done: Done<Result<(), PublishError>>) {
+        self.counters.cut();
+        if let Err(parcel) = self.waiting.push(letter.cut().into_parcel(done)) {
+            self.counters.failed(parcel.kind);
+            parcel
+                .done
+                .call(Err(PublishError("the producer's queue is full".into())));
+        }
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        say_log(level, facility, message);
+    }
+
+    fn error(&self, error: ClientError, reason: &str) {
+        self.plain.say_error(&error, reason);
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        self.plain.metrics().producer(json);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<Carried>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Carried>) {
+        let mut sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let result = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => {
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+                    && let Some(letter) = sent.letter.take()
+                    && letter.can_be_cut()
+                {
+                    return self.send_shorter(&letter, sent.done);
+                }
+                Err(PublishError(error.to_string().into()))
+            }
+        };
+        self.answer(sent, result);
+    }
+}

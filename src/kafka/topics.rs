@@ -1,0 +1,159 @@
+//! The topics: asked for once at the start, so that what is missing is said by name; made, where somebody wants that.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::client_config::{Role, client_config};
+use super::context::PlainContext;
+use super::error::KafkaError;
+use super::options::KafkaOptions;
+
+/// What the broker says of our topics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TopicFacts {
+    /// How many partitions the requests have: the number of shards.
+    pub request_partitions: u32,
+}
+
+/// Asks the broker for our topics; none is created by asking.
+///
+/// # Errors
+/// [`KafkaError::Unreachable`] if nobody answered within `timeout`, [`KafkaError::TopicMissing`],
+/// [`KafkaError::Refused`], or what is wrong with the options.
+pub fn check(options: &KafkaOptions, timeout: Duration) -> Result<TopicFacts, KafkaError> {
+    let client: BaseConsumer<PlainContext> =
+        client_config(options, Role::Reader)?.create_with_context(PlainContext::new())?;
+    let mut facts = TopicFacts {
+        request_partitions: 0,
+    };
+    for (role, topic) in options.topics.by_role() {
+        let partitions = partition_count(&client, options, role, topic, timeout)?;
+        if role == "requests" {
+            facts.request_partitions = partitions;
+        }
+    }
+    Ok(facts)
+}
+
+/// How many partitions a topic has.
+pub(super) fn partition_count(
+    client: &BaseConsumer<PlainContext>,
+    options: &KafkaOptions,
+    role: &'static str,
+    topic: &str,
+    timeout: Duration,
+) -> Result<u32, KafkaError> {
+    let metadata = client
+        .fetch_metadata(Some(topic), timeout)
+        .map_err(|error| unanswered(client, options, topic, &error, timeout))?;
+    let missing = || KafkaError::TopicMissing {
+        topic: topic.to_owned(),
+        role,
+    };
+    let found = metadata
+        .topics()
+        .iter()
+        .find(|found| found.name() == topic)
+        .ok_or_else(missing)?;
+    match found.error() {
+        None if found.partitions().is_empty() => Err(missing()),
+        None => Ok(u32::try_from(found.partitions().len()).unwrap_or(u32::MAX)),
+        Some(
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+            | RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+        ) => Err(missing()),
+        Some(error) => Err(KafkaError::Refused {
+            what: format!("the topic {topic:?}"),
+            detail: RDKafkaErrorCode::from(error).to_string(),
+        }),
+    }
+}
+
+fn unanswered(
+    client: &BaseConsumer<PlainContext>,
+    options: &KafkaOptions,
+    topic: &str,
+    error: &ClientError,
+    timeout: Duration,
+) -> KafkaError {
+    // Why the connection failed is among the client's events, which only a poll serves.
+    for _ in 0..EVENTS_MAX {
+        let _ = client.poll(Duration::ZERO);
+    }
+    let detail = client
+        .context()
+        .last_error()
+        .unwrap_or_else(|| error.to_string());
+    match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed
+            | RDKafkaErrorCode::Authentication
+            | RDKafkaErrorCode::SaslAuthenticationFailed,
+        ) => KafkaError::Refused {
+            what: format!("to describe the topic {topic:?}"),
+            detail,
+        },
+        _ => KafkaError::Unreachable {
+            bootstrap_servers: options.bootstrap_servers.clone(),
+            waited_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            detail,
+        },
+    }
+}
+
+/// How many waiting events of a client are looked through for the reason of a failure.
+const EVENTS_MAX: usize = 100;
+
+/// A topic to be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NewTopicSpec<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How many partitions.
+    pub partitions: u16,
+    /// How many copies of each.
+    pub replicas: u16,
+    /// The broker's settings of it, as `("cleanup.policy", "compact")`.
+    pub settings: &'a [(&'a str, &'a str)],
+}
+
+/// Makes topics; one that is there already stays as it is.
+///
+/// # Errors
+/// The broker's answer for the first topic that could not be made.
+pub async fn create_topics(
+    options: &KafkaOptions,
+    topics: &[NewTopicSpec<'_>],
+) -> Result<(), KafkaError> {
+    let admin: AdminClient<PlainContext> =
+        client_config(options, Role::Producer)?.create_with_context(PlainContext::new())?;
+    let wanted: Vec<NewTopic<'_>> = topics
+        .iter()
+        .map(|topic| {
+            let replicas = TopicReplication::Fixed(i32::from(topic.replicas));
+            let new = NewTopic::new(topic.name, i32::from(topic.partitions), replicas);
+            topic
+                .settings
+                .iter()
+                .fold(new, |new, (key, value)| new.set(key, value))
+        })
+        .collect();
+    let answers = admin.create_topics(&wanted, &AdminOptions::new()).await?;
+    for answer in answers {
+        match answer {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => {
+                return Err(KafkaError::Refused {
+                    what: format!("to make the topic {topic:?}"),
+                    detail: code.to_string(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
