@@ -6,4 +6,5 @@ pub mod config;
 pub mod gateway;
 pub mod kafka;
 pub mod logging;
+pub mod simulator;
 pub mod store;
