@@ -153,3 +153,33 @@ fn with_sources(error: &(dyn Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::{Request, Uri};
+    use secrecy::SecretString;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_found_no_free_connection_in_time_was_never_sent() {
+        let transport = Transport::new(&Options {
+            base_url: String::new(),
+            api_key: SecretString::default(),
+            api_version: String::new(),
+            timeout: Duration::from_millis(20),
+            connect_timeout: Duration::from_secs(10),
+            connections_max: 1,
+            http2_prior_knowledge: false,
+            connections_h2: 1,
+        });
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = Uri::from_static("http://127.0.0.1:1");
+        let taken = transport.room.as_ref().unwrap().try_acquire().unwrap();
+        let waited = transport.send(request.clone(), 1).await.unwrap_err();
+        assert_eq!(waited, Failure::NotSent("no connection became free".into()));
+        drop(taken);
+        let refused = transport.send(request, 1).await.unwrap_err();
+        assert_ne!(refused, waited);
+    }
+}

@@ -26,8 +26,7 @@ const STREAMS_MAX: u32 = 3;
 #[derive(Default)]
 struct Counts {
     connections: AtomicUsize,
-    running: AtomicUsize,
-    most_running: AtomicUsize,
+    most_streams: AtomicUsize,
     keys: Mutex<Vec<String>>,
 }
 
@@ -40,7 +39,7 @@ fn http2(base_url: &str) -> Options {
     }
 }
 
-/// A server that takes three streams a connection and lets each wait its turn a while.
+/// A server that takes three streams a connection and lets each last a while.
 fn serve() -> (SocketAddr, Arc<Counts>) {
     let counts = Arc::new(Counts::default());
     let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -51,7 +50,10 @@ fn serve() -> (SocketAddr, Arc<Counts>) {
             let (stream, _) = listener.accept().await.unwrap();
             shared.connections.fetch_add(1, Ordering::SeqCst);
             let counts = Arc::clone(&shared);
-            let service = service_fn(move |request| answer(request, Arc::clone(&counts)));
+            let streams = Arc::new(AtomicUsize::new(0));
+            let service = service_fn(move |request| {
+                answer(request, Arc::clone(&counts), Arc::clone(&streams))
+            });
             let connection = http2::Builder::new(TokioExecutor::new())
                 .max_concurrent_streams(STREAMS_MAX)
                 .serve_connection(TokioIo::new(stream), service);
@@ -64,9 +66,10 @@ fn serve() -> (SocketAddr, Arc<Counts>) {
 async fn answer(
     request: Request<Incoming>,
     counts: Arc<Counts>,
+    streams: Arc<AtomicUsize>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let running = counts.running.fetch_add(1, Ordering::SeqCst) + 1;
-    counts.most_running.fetch_max(running, Ordering::SeqCst);
+    let open = streams.fetch_add(1, Ordering::SeqCst) + 1;
+    counts.most_streams.fetch_max(open, Ordering::SeqCst);
     let key = request.headers()["idempotency-key"]
         .to_str()
         .unwrap()
@@ -76,7 +79,7 @@ async fn answer(
     for _ in 0..20 {
         tokio::task::yield_now().await; // others get the chance to be one too many
     }
-    counts.running.fetch_sub(1, Ordering::SeqCst);
+    streams.fetch_sub(1, Ordering::SeqCst);
     Ok(Response::builder()
         .header("content-type", "application/json")
         .body(Full::from(intent(1, "succeeded")))
@@ -99,9 +102,11 @@ fn many_calls_share_few_connections_within_the_servers_limit() {
     keys.dedup();
     assert_eq!(keys.len(), 200);
     assert_eq!(counts.keys.lock().unwrap().len(), 200);
-    assert_eq!(counts.connections.load(Ordering::SeqCst), 2);
-    let most = counts.most_running.load(Ordering::SeqCst);
-    assert!(most <= 2 * STREAMS_MAX as usize, "{most} at once");
+    // A client that loses the race for its own first connection opens one in vain.
+    let connections = counts.connections.load(Ordering::SeqCst);
+    assert!((2..=4).contains(&connections), "{connections} connections");
+    let most = counts.most_streams.load(Ordering::SeqCst);
+    assert!(most <= STREAMS_MAX as usize, "{most} streams at once");
 }
 
 #[test]

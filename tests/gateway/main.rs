@@ -358,36 +358,6 @@ fn no_more_connections_are_open_than_allowed() {
 }
 
 #[test]
-fn a_call_that_found_no_free_connection_in_time_was_never_sent() {
-    let server = Server::start(|peer| {
-        peer.read();
-        peer.wait_for_end();
-    });
-    let gateway = gateway(&Options {
-        connections_max: 1,
-        timeout: SOON,
-        ..options(&server.url())
-    });
-    let calls: Vec<_> = (1..=20)
-        .map(|n| (n, start(&gateway, call(n, Call::Charge))))
-        .collect();
-    let unsent: Vec<_> = calls
-        .iter()
-        .filter(|(_, answers)| wait(answers).class() == "not_sent")
-        .map(|(n, _)| format!("{}:charge:1", donation(*n).request.id))
-        .collect();
-    // The one connection never comes back: of those that waited for it to the end, the server saw nothing.
-    assert!(!unsent.is_empty());
-    let seen = server.seen();
-    let is_unsent = |key: &str| unsent.iter().any(|unsent| unsent == key);
-    assert!(
-        !seen
-            .iter()
-            .any(|request| request.header("idempotency-key").is_some_and(is_unsent))
-    );
-}
-
-#[test]
 fn a_call_that_dies_with_its_runtime_is_answered_still() {
     let server = Server::start(|peer| {
         peer.read();

@@ -133,3 +133,26 @@ impl Write for Counted {
         Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_counts_until_it_is_dropped() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let uri: Uri = address.parse().unwrap();
+        let mut patient = Connector::new(1, Duration::from_secs(30), false);
+        let mut hasty = Connector {
+            timeout: Duration::from_millis(20),
+            ..patient.clone()
+        };
+        let first = patient.call(uri.clone()).await.unwrap();
+        assert!(hasty.call(uri.clone()).await.is_err());
+        drop(first);
+        assert!(patient.call(uri).await.is_ok());
+    }
+}
