@@ -399,7 +399,8 @@ impl Handler<Unsent> for User {
     fn handle(&mut self, Unsent { id, send }: Unsent, ctx: &mut Self::Context) {
         let Some(i) = self.find(id) else { return };
         if matches!(self.active[i].stage, Stage::Sending) && self.active[i].progress.send == send {
-            self.permit_again(i, ctx);
+            let answer = Answer::NotSent("the permission to send was too old".into());
+            self.apply(i, Event::Answered { send, answer }, ctx);
         }
     }
 }

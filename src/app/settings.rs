@@ -28,7 +28,13 @@ const QUEUE_PATIENCE_MS: i64 = 30_000;
 /// The figures for a requests topic of so many partitions.
 #[must_use]
 pub fn settings_of(config: &Config, partitions: u32, flags: StartFlags) -> Settings {
-    let Config { donations, limits, gateway, kafka, .. } = config;
+    let Config {
+        donations,
+        limits,
+        gateway,
+        kafka,
+        ..
+    } = config;
     let ms = |seconds: u64| i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
     Settings {
         rules: Rules {
@@ -39,7 +45,11 @@ pub fn settings_of(config: &Config, partitions: u32, flags: StartFlags) -> Setti
             confirm_within_ms: ms(donations.confirm_within_s),
         },
         requests: request::Rules {
-            request_types_allowed: donations.request_types.iter().map(|it| it.in_domain()).collect(),
+            request_types_allowed: donations
+                .request_types
+                .iter()
+                .map(|it| it.in_domain())
+                .collect(),
             ..request::Rules::default()
         },
         partitioner: kafka.partitioner.in_domain(),
@@ -52,7 +62,10 @@ pub fn settings_of(config: &Config, partitions: u32, flags: StartFlags) -> Setti
         campaign_in_flight_max: limits::campaign_credits(limits.in_flight_max) as usize,
         campaign_per_minute_max: per_shard(limits.campaign_per_minute_max, partitions),
         user_per_minute_max: limits.user_per_minute_max,
-        campaign_declines_per_minute_max: per_shard(limits.campaign_declines_per_minute_max, partitions),
+        campaign_declines_per_minute_max: per_shard(
+            limits.campaign_declines_per_minute_max,
+            partitions,
+        ),
         campaign_ttl_ms: ms(donations.campaign_ttl_s.into()),
         unknown_campaigns_accepted: donations.unknown_campaigns == UnknownCampaigns::Accept,
         quiet_ms: QUIET_MS,
@@ -75,5 +88,9 @@ pub fn settings_of(config: &Config, partitions: u32, flags: StartFlags) -> Setti
 
 /// A campaign's limit in one shard; 0 stays no limit.
 fn per_shard(limit: u32, partitions: u32) -> u32 {
-    if limit == 0 { 0 } else { limits::share(limit, 1, partitions) }
+    if limit == 0 {
+        0
+    } else {
+        limits::share(limit, 1, partitions)
+    }
 }

@@ -71,6 +71,17 @@ pub enum UnknownCampaigns {
     Accept,
 }
 
+impl RequestType {
+    /// The same in the domain's words.
+    pub fn in_domain(self) -> almoner_domain::request::RequestType {
+        match self {
+            Self::Donate => almoner_domain::request::RequestType::Donate,
+            Self::Confirm => almoner_domain::request::RequestType::Confirm,
+            Self::Cancel => almoner_domain::request::RequestType::Cancel,
+        }
+    }
+}
+
 impl Default for Donations {
     fn default() -> Self {
         Self {

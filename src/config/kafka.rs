@@ -62,6 +62,16 @@ pub enum Partitioner {
     ConsistentRandom,
 }
 
+impl Partitioner {
+    /// The same in the domain's words.
+    pub fn in_domain(self) -> almoner_domain::partition::Partitioner {
+        match self {
+            Self::Murmur2Random => almoner_domain::partition::Partitioner::Murmur2Random,
+            Self::ConsistentRandom => almoner_domain::partition::Partitioner::ConsistentRandom,
+        }
+    }
+}
+
 impl Default for Kafka {
     fn default() -> Self {
         Self {

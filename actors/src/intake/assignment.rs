@@ -111,7 +111,8 @@ impl Intake for ShardIntake {
 
     fn has_credit(&self) -> bool {
         let settings = &self.world.settings;
-        let is_complete = !settings.needs_every_partition || self.shards.len() == settings.partitions as usize;
+        let is_complete =
+            !settings.needs_every_partition || self.shards.len() == settings.partitions as usize;
         is_complete && self.world.credits.available()
     }
 

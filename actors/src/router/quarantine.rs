@@ -2,8 +2,9 @@
 //! letter, what was accepted becomes pending, and its neighbours go on.
 
 use actix::prelude::{AsyncContext, Context, Handler, Message};
-use almoner_domain::donation::{Event, Next, PendingKind, State, Transition};
+use almoner_domain::donation::{Event, Next, PendingKind, Progress, Transition};
 use almoner_domain::ids::{CampaignId, DonationId, UserId};
+use almoner_domain::outcome::What;
 
 use super::flight::Work;
 use super::slots::QUARANTINE_MS;
@@ -115,44 +116,41 @@ impl Router {
         let due_ms = now.wall_ms + QUARANTINE_MS;
         let (seen_version, progress) = match pending {
             Some((pending, progress)) => (pending.version, progress),
-            None => (
-                0,
-                almoner_domain::donation::Progress::first_sent(donation.accepted_at_ms),
-            ),
-        };
-        let fate = Fate::Pending {
-            due_ms,
-            kind: PendingKind::Quarantined,
+            None => (0, Progress::first_sent(donation.accepted_at_ms)),
         };
         let event = Event::SetAside {
             kind: PendingKind::Quarantined,
             due_ms,
         };
-        let progress = match donation.on(progress.clone(), event, now, &self.world.settings.rules) {
+        let set_aside = donation.on(progress, event, now, &self.world.settings.rules);
+        let (mut progress, kind) = match set_aside {
             Ok(Transition {
                 progress,
-                next: Next::Wait { .. },
-            }) if progress.state != State::Held => progress,
+                next: Next::Wait { kind, .. },
+            }) => (progress, kind),
+            // A held one waits for its user, whatever its actor does.
             _ => {
-                return self.departed(
-                    Departed {
-                        id,
-                        donation: Some(donation),
-                        told: None,
-                        told_before,
-                        fate,
-                    },
-                    ctx,
-                );
+                let fate = Fate::Pending {
+                    due_ms,
+                    kind: PendingKind::Held,
+                };
+                let departed = Departed {
+                    id,
+                    donation: Some(donation),
+                    told: None,
+                    told_before,
+                    fate,
+                };
+                return self.departed(departed, ctx);
             }
         };
-        let mut progress = progress;
-        let told = (!progress.was_told(PendingKind::Quarantined)).then(|| {
-            let what = almoner_domain::outcome::What::Pending {
-                kind: PendingKind::Quarantined,
+        let fate = Fate::Pending { due_ms, kind };
+        let told = (!progress.was_told(kind)).then(|| {
+            let what = What::Pending {
+                kind,
                 retry_at_ms: due_ms,
             };
-            progress.tell(PendingKind::Quarantined, now.wall_ms, what)
+            progress.tell(kind, now.wall_ms, what)
         });
         let write = AdvanceWrite {
             id,
@@ -163,7 +161,7 @@ impl Router {
             pending: Pending {
                 version: seen_version + 1,
                 due_ms,
-                kind: PendingKind::Quarantined,
+                kind,
             },
             progress: Box::new(progress),
             sends: smallvec::SmallVec::new(),

@@ -304,11 +304,6 @@ impl User {
         self.advance(i, due_ms, kind, None, Then::Send, ctx);
     }
 
-    /// The permission was too old when the bytes were to go out: nothing moved, it is permitted anew.
-    pub(super) fn permit_again(&mut self, i: usize, ctx: &Ctx) {
-        self.apply(i, Event::Due, ctx);
-    }
-
     fn wait(&mut self, i: usize, pause: &Pause, kind: PendingKind, ctx: &Ctx) {
         let due_ms = self.due_ms(pause);
         let settings = &self.shard.world.settings;
@@ -523,12 +518,8 @@ impl User {
             return;
         };
         active.stage = Stage::Sending;
-        let settings = &self.shard.world.settings;
-        let last_ms = active.progress.money_sent_at_ms + settings.send_deadline_ms + LIST_AFTER_MS;
-        let listed_s = (
-            (donation.accepted_at_ms - LIST_BEFORE_MS).div_euclid(1000),
-            last_ms.div_euclid(1000),
-        );
+        let send_deadline_ms = self.shard.world.settings.send_deadline_ms;
+        let listed_s = donation.listed_s(&active.progress, send_deadline_ms);
         self.shard.gateway.do_send(Charge {
             donation,
             call: active.progress.call.clone(),
@@ -655,10 +646,6 @@ impl User {
         self.write(self.active.len() - 1, ctx);
     }
 }
-
-/// How far before the acceptance and after the last send the list is read (`CHARGES.md` 4).
-const LIST_BEFORE_MS: i64 = 5 * 60_000;
-const LIST_AFTER_MS: i64 = 10 * 60_000;
 
 /// Whether what is recorded is just what this write wanted to record.
 fn is_own(write: &AdvanceWrite, recorded: &Recorded) -> bool {

@@ -99,7 +99,8 @@ impl Batch<'_, '_> {
         self.connection
             .execute("UPDATE store SET log_generation = ?1", [raised])?;
         // What was done of the other log says nothing of this one.
-        self.connection.execute("UPDATE shard SET next_offset = NULL", [])?;
+        self.connection
+            .execute("UPDATE shard SET next_offset = NULL", [])?;
         for shard in self.known.shards.values_mut() {
             shard.next_offset = None;
         }
