@@ -1,14 +1,16 @@
 //! A process that writes is killed at any moment: what it was answered is there, and the books balance. A store that
 //! answers before its commit is caught by the same check.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 
-use almoner_actors::ports::{Accepted, Advanced, Done, FinishWrite, Finished, RowId};
+use almoner::store::sqlite::Books;
+use almoner_actors::ports::{Accepted, Advanced, Done, FinishWrite, Finished, Recorded, RowId};
 use almoner_domain::donation::{PendingKind, State};
+use almoner_domain::ids::DonationId;
 use almoner_domain::outcome::Reason;
 
 use crate::support::*;
@@ -123,8 +125,13 @@ fn spawn(folder: &Path, round: u64, store: &str) -> Child {
 /// Whether all facts are recorded, the books balance, and recovery finds what is unfinished.
 fn check(folder: &Path, facts: &Facts) -> Result<(), String> {
     let engine = sqlite_at(folder);
+    let mut recorded = HashMap::new();
+    let books = Books::open(folder).unwrap();
+    books
+        .each_donation(|it| drop(recorded.insert(it.donation.request.id, it)))
+        .unwrap();
     for (n, fact) in facts {
-        let Some(recorded) = engine.load(id(*n)) else {
+        let Some(recorded) = recorded.get(&id(*n)) else {
             return Err(format!("{n} was accepted and is lost"));
         };
         let holds = match fact {
@@ -137,55 +144,64 @@ fn check(folder: &Path, facts: &Facts) -> Result<(), String> {
             return Err(format!("{n} was {fact:?} and is {recorded:?}"));
         }
     }
-    let days = engine.campaign_days();
-    let sums: i64 = days.iter().map(|day| day.amount_minor).sum();
-    let (mut charged, mut unfinished, mut window) = (0, Vec::new(), Vec::new());
-    let books = almoner::store::sqlite::Books::open(folder).unwrap();
-    let each = books.each_donation(|recorded| {
-        let id = recorded.donation.request.id;
-        let state = recorded.finish.as_ref().map(|it| it.ending.state);
-        if state == Some(State::Succeeded) {
-            charged += recorded
-                .donation
-                .request
-                .amount
-                .amount_minor()
-                .cast_signed();
-        }
-        if state.is_none() || recorded.pending.is_some() {
-            unfinished.push(id);
-        }
-        if matches!(state, None | Some(State::Succeeded)) {
-            window.push(id);
-        }
-    });
-    each.unwrap();
-    if charged != sums {
-        return Err(format!("charged {charged}, in the campaigns' days {sums}"));
-    }
-    let mut found: Vec<_> = engine.unfinished(0).iter().map(|it| it.id).collect();
-    found.sort();
-    unfinished.sort();
+    check_sums(&engine, recorded.values())?;
+    let is_open = |it: &&Recorded| it.finish.is_none() || it.pending.is_some();
+    let unfinished = ids(recorded.values().filter(is_open));
+    let found: BTreeSet<_> = engine.unfinished(0).iter().map(|it| it.id).collect();
     if found != unfinished {
         return Err(format!(
-            "{} unfinished, {} found",
-            unfinished.len(),
-            found.len()
+            "unfinished: {} of {} found",
+            found.len(),
+            unfinished.len()
         ));
     }
-    // Of the window, what is as late as the latest rounds must all be found.
-    let last_round = facts.keys().next_back().map_or(0, |n| n / ROUND * ROUND);
-    let recent = engine.recent(0, donation(last_round).recorded_at_ms);
-    let found = recent.iter().map(|it| it.donation.request.id);
-    let found: std::collections::BTreeSet<_> = found.collect();
-    let late = facts.range(last_round..).map(|(n, _)| id(*n));
-    match late
-        .filter(|id| window.contains(id))
-        .find(|id| !found.contains(id))
-    {
-        Some(missing) => Err(format!("{missing} is not in the window")),
-        None => Ok(()),
+    let since_ms = facts
+        .keys()
+        .next_back()
+        .map_or(0, |n| donation(n / ROUND * ROUND).recorded_at_ms);
+    let window = recorded
+        .values()
+        .filter(|it| it.donation.recorded_at_ms >= since_ms && state(it).is_none_or(is_charged));
+    let window = ids(window);
+    let found = engine.recent(0, since_ms);
+    let found: BTreeSet<_> = found.iter().map(|it| it.donation.request.id).collect();
+    if found != window {
+        return Err(format!("window: {} of {} found", found.len(), window.len()));
     }
+    Ok(())
+}
+
+/// A donation succeeded if and only if it is in its campaign's day.
+fn check_sums<'a>(
+    engine: &Engine,
+    recorded: impl Iterator<Item = &'a Recorded>,
+) -> Result<(), String> {
+    let charged: i64 = recorded
+        .filter(|it| state(it).is_some_and(is_charged))
+        .map(|it| it.donation.request.amount.amount_minor().cast_signed())
+        .sum();
+    let sums: i64 = engine
+        .campaign_days()
+        .iter()
+        .map(|it| it.amount_minor)
+        .sum();
+    if charged == sums {
+        Ok(())
+    } else {
+        Err(format!("charged {charged}, in the campaigns' days {sums}"))
+    }
+}
+
+fn state(recorded: &Recorded) -> Option<State> {
+    recorded.finish.as_ref().map(|it| it.ending.state)
+}
+
+fn is_charged(state: State) -> bool {
+    state == State::Succeeded
+}
+
+fn ids<'a>(recorded: impl Iterator<Item = &'a Recorded>) -> BTreeSet<DonationId> {
+    recorded.map(|it| it.donation.request.id).collect()
 }
 
 /// The child's next step for a donation, from the completion of the one before.
