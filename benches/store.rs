@@ -42,7 +42,8 @@ fn main() {
     for part in 0..10 {
         let numbers = count * part / 10..count * (part + 1) / 10;
         let name = format!("sqlite, from {:>8}", numbers.start);
-        measure(&name, &store, numbers.map(|n| make.donation(n)));
+        let given: Vec<_> = numbers.map(|n| make.donation(n)).collect();
+        measure(&name, &store, given.into_iter());
     }
     let books = store.books().unwrap();
     assert_eq!(books.totals().unwrap().campaign_days[0].count, count);

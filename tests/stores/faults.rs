@@ -3,9 +3,10 @@
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use almoner_actors::ports::{Accepted, Done, Store, StoreError};
+use tokio::time::Instant;
 
 use crate::support::*;
 

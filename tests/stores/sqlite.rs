@@ -1,7 +1,7 @@
 //! What SQLite does beyond the contract: it lasts, it belongs to one process, its books can be read and checked.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use almoner::store::sqlite::{Books, OpenError, SqliteStore};
 use almoner_actors::ports::{FirstState, MarkWrite};
@@ -10,6 +10,7 @@ use almoner_domain::ids::{CampaignId, Shard, UserId};
 use almoner_domain::outcome::{Reason, Told};
 use almoner_domain::request::Information;
 use rusqlite::Connection;
+use tokio::time::Instant;
 
 use crate::support::*;
 
