@@ -124,12 +124,14 @@ fn spawn(folder: &Path, round: u64, store: &str) -> Child {
 
 /// Whether all facts are recorded, the books balance, and recovery finds what is unfinished.
 fn check(folder: &Path, facts: &Facts) -> Result<(), String> {
-    let engine = sqlite_at(folder);
+    // The books are read before the store is opened again: an audit must do without it.
     let mut recorded = HashMap::new();
     let books = Books::open(folder).unwrap();
     books
         .each_donation(|it| drop(recorded.insert(it.donation.request.id, it)))
         .unwrap();
+    drop(books);
+    let engine = sqlite_at(folder);
     for (n, fact) in facts {
         let Some(recorded) = recorded.get(&id(*n)) else {
             return Err(format!("{n} was accepted and is lost"));
