@@ -1,3 +1,12 @@
-//! Almoner.
+//! Almoner: adapters and wiring around the actors. One donation's way through the files is in `ARCHITECTURE.md`.
 
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod gateway;
 pub mod kafka;
+pub mod logging;
+pub mod simulator;
+pub mod store;

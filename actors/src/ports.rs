@@ -18,8 +18,8 @@ use almoner_domain::request::DonationRequest;
 pub use done::{Done, Dropped};
 pub use intake::{Admission, Header, Intake, LogRange, RawRecord, TimestampType};
 pub use store::{
-    AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, Finish, FinishWrite, Finished,
-    FirstState, MarkWrite, Marked, Pending, Recorded, RowId, SendRow, Store, StoreError,
+    AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, DayTotal, Finish, FinishWrite,
+    Finished, FirstState, MarkWrite, Marked, Pending, Recorded, RowId, SendRow, Store, StoreError,
     Unfinished, WindowEntry,
 };
 

@@ -76,7 +76,7 @@ impl CampaignsReader {
         });
         let mut reading = Reading {
             client,
-            topic: topic.as_str().into(),
+            group: options.group_id.as_str().into(),
             store,
             outcomes,
             shared: Arc::clone(&shared),
@@ -132,7 +132,7 @@ enum Work {
 
 struct Reading {
     client: BaseConsumer<PlainContext>,
-    topic: Arc<str>,
+    group: Box<str>,
     store: Arc<dyn Store>,
     outcomes: Arc<dyn Outcomes>,
     shared: Arc<Shared>,
@@ -182,18 +182,17 @@ impl Reading {
     }
 
     fn understand(&self, record: &BorrowedMessage<'_>) -> Work {
-        match decode::decode(record, &self.topic) {
+        match decode::decode(record, &self.group) {
             Ok(change) => {
                 self.stored.increment(1);
                 Work::Store(change)
             }
             Err(letter) => {
                 self.undecodable.increment(1);
-                let (place, reason) = (&letter.place, letter.reason);
                 tracing::warn!(
                     target: "almoner::kafka",
-                    "campaign at {}/{}/{} is not readable ({reason:?}): it is a dead letter",
-                    place.topic, place.partition, place.offset
+                    "campaign at {}/{}/{} is not readable ({}): it is a dead letter",
+                    letter.topic, letter.partition, letter.offset, letter.detail
                 );
                 Work::DeadLetter(letter)
             }

@@ -3,26 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How a record's partition follows from its key: it must be the one that the front ends' clients use.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Partitioner {
-    /// Java's clients.
-    #[default]
-    Murmur2Random,
-    /// librdkafka's default.
-    ConsistentRandom,
-}
-
-impl Partitioner {
-    /// librdkafka's name of it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Murmur2Random => "murmur2_random",
-            Self::ConsistentRandom => "consistent_random",
-        }
-    }
-}
+use almoner_domain::partition::Partitioner;
 
 /// The names of our topics.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -74,11 +74,14 @@ pub enum PendingKind {
     Quarantined,
 }
 
+mod answers;
 mod machine;
 mod progress;
+mod proof;
+mod step;
 
 pub use machine::{Event, IllegalTransition, Next, Now, Pause, Rules, Transition, Verdict};
-pub use progress::{Call, Ending, Progress};
+pub use progress::{Call, Ending, Failing, Progress};
 
 impl State {
     /// Whether nothing follows any more (refunds and disputes aside, which stand beside it).

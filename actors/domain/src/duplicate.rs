@@ -1,1 +1,224 @@
-//! .
+//! "Same user, campaign and amount within the window": what one user gave of late, in stream time.
+
+use smallvec::SmallVec;
+
+use crate::ids::DonationId;
+use crate::request::DonationRequest;
+
+/// How a donation counts towards doubles.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Standing {
+    /// Not finished: it counts however old it is.
+    Open,
+    /// Not finished, the user was asked: it counts however old it is.
+    Held,
+    /// Succeeded: it counts until the window has passed it.
+    Counted,
+}
+
+/// How a donation ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Settled {
+    /// It succeeded: it counts until the window has passed it.
+    Counted,
+    /// It failed or was cancelled: it does not count any more.
+    Gone,
+}
+
+/// What a window keeps of one donation: 40 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    id: DonationId,
+    /// Of campaign and currency. Should two of a user's campaigns collide, the user is asked needlessly, no more.
+    hash: u64,
+    amount_minor: u64,
+    /// Stream time × 4 + standing.
+    at_ms_and_standing: i64,
+}
+
+impl Entry {
+    /// What is kept of a request that was read at `at_ms` of stream time.
+    #[must_use]
+    pub fn new(request: &DonationRequest, at_ms: i64, standing: Standing) -> Self {
+        Self {
+            id: request.id,
+            hash: hash(request),
+            amount_minor: request.amount.amount_minor(),
+            at_ms_and_standing: at_ms.saturating_mul(1 << STANDING_BITS) & !STANDING_MASK
+                | standing.bits(),
+        }
+    }
+
+    /// The donation.
+    #[must_use]
+    pub fn id(&self) -> DonationId {
+        self.id
+    }
+
+    /// When its request was read, in stream time, milliseconds since 1970.
+    #[must_use]
+    pub fn at_ms(&self) -> i64 {
+        self.at_ms_and_standing >> STANDING_BITS
+    }
+
+    /// How it counts.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match self.at_ms_and_standing & STANDING_MASK {
+            OPEN => Standing::Open,
+            HELD => Standing::Held,
+            _ => Standing::Counted,
+        }
+    }
+
+    fn set_standing(&mut self, standing: Standing) {
+        self.at_ms_and_standing = self.at_ms_and_standing & !STANDING_MASK | standing.bits();
+    }
+
+    /// Whether it still counts at `stream_ms`.
+    fn counts(&self, stream_ms: i64, window_ms: i64) -> bool {
+        self.standing() != Standing::Counted || stream_ms.saturating_sub(self.at_ms()) <= window_ms
+    }
+}
+
+const STANDING_BITS: u32 = 2;
+const STANDING_MASK: i64 = 0b11;
+const OPEN: i64 = 0;
+const HELD: i64 = 1;
+const COUNTED: i64 = 2;
+
+impl Standing {
+    fn bits(self) -> i64 {
+        match self {
+            Self::Open => OPEN,
+            Self::Held => HELD,
+            Self::Counted => COUNTED,
+        }
+    }
+}
+
+/// The hash of campaign and currency (FNV-1a, 64 bits): the same after every restart and on every machine.
+fn hash(request: &DonationRequest) -> u64 {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let campaign = request.campaign_id.as_str().bytes();
+    let currency = request.amount.currency().code().bytes();
+    // A slash is in no campaign's id, so no campaign and currency run into another pair.
+    campaign
+        .chain([b'/'])
+        .chain(currency)
+        .fold(BASIS, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+        })
+}
+
+/// What one user gave of late. Most users have one entry, which lies inside without an allocation of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Window {
+    entries: SmallVec<[Entry; 1]>,
+}
+
+impl Window {
+    /// The latest donation that `request` looks like at `stream_ms`: another id, the same campaign, currency and
+    /// amount, not finished or at most `window_ms` ago.
+    #[must_use]
+    pub fn suspect(
+        &self,
+        request: &DonationRequest,
+        stream_ms: i64,
+        window_ms: i64,
+    ) -> Option<DonationId> {
+        if self.is_empty() {
+            return None;
+        }
+        let (hash, amount_minor) = (hash(request), request.amount.amount_minor());
+        self.entries
+            .iter()
+            .filter(|entry| {
+                entry.hash == hash
+                    && entry.amount_minor == amount_minor
+                    && entry.id != request.id
+                    && entry.counts(stream_ms, window_ms)
+            })
+            .max_by_key(|entry| entry.at_ms())
+            .map(Entry::id)
+    }
+
+    /// Adds a donation, or says anew how it stands (a confirmed one is `Open` again).
+    pub fn insert(&mut self, entry: Entry) {
+        match self.find(entry.id) {
+            Some(at) => self.entries[at] = entry,
+            None => self.entries.push(entry),
+        }
+    }
+
+    /// A held donation was confirmed: it is open again, at its old time. Says whether it was held.
+    pub fn confirm(&mut self, id: DonationId) -> bool {
+        let Some(at) = self.find(id) else {
+            return false;
+        };
+        let was_held = self.entries[at].standing() == Standing::Held;
+        if was_held {
+            self.entries[at].set_standing(Standing::Open);
+        }
+        was_held
+    }
+
+    /// A donation ended. Says whether it was there.
+    pub fn settle(&mut self, id: DonationId, settled: Settled) -> bool {
+        let Some(at) = self.find(id) else {
+            return false;
+        };
+        match settled {
+            Settled::Counted => self.entries[at].set_standing(Standing::Counted),
+            Settled::Gone => {
+                self.entries.swap_remove(at);
+            }
+        }
+        true
+    }
+
+    /// Drops what the window has passed.
+    pub fn prune(&mut self, stream_ms: i64, window_ms: i64) {
+        self.entries
+            .retain(|entry| entry.counts(stream_ms, window_ms));
+    }
+
+    /// Whether nothing is kept, so that the user's actor may be passivated.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many donations wait for the user's word.
+    #[must_use]
+    pub fn held_count(&self) -> usize {
+        self.entries
+            .iter()
+            .filter(|entry| entry.standing() == Standing::Held)
+            .count()
+    }
+
+    /// What is kept, in no order.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn find(&self, id: DonationId) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.id == id)
+    }
+}
+
+impl FromIterator<Entry> for Window {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        let mut window = Self::default();
+        for entry in entries {
+            window.insert(entry);
+        }
+        window
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@
 //! - [`donation`]: the state machine, one function. [`answer`]: what a gateway's answer means. [`keys`]: every derived key.
 //! - [`retry`]: how long to wait.
 //! - [`ledger`]: the movement that a finish is.
-//! - [`outcome`], [`dead_letter`]: what goes out.
+//! - [`outcome`], [`dead_letter`]: what goes out. [`partition`]: to which partition. `wire`: MessagePack for all of it.
 
 pub mod answer;
 pub mod campaign;
@@ -26,3 +26,4 @@ pub mod outcome;
 pub mod partition;
 pub mod request;
 pub mod retry;
+mod wire;

@@ -122,3 +122,72 @@ impl fmt::Display for Money {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn exponents_are_those_of_iso_4217() {
+        for (code, exponent) in [
+            ("EUR", 2),
+            ("USD", 2),
+            ("JPY", 0),
+            ("ISK", 0),
+            ("UGX", 0),
+            ("KWD", 3),
+            ("TND", 3),
+            ("CLF", 4),
+            ("UYW", 4),
+            ("MGA", 2),
+            ("HUF", 2),
+        ] {
+            let currency = Currency::from_code(code).unwrap();
+            assert_eq!((currency.code(), currency.exponent()), (code, exponent));
+        }
+        for code in ["", "eur", "EURO", "XAU", "XXX", "XTS", "QQQ", "€"] {
+            assert_eq!(Currency::from_code(code), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_shown_as_people_write_them() {
+        for (amount_minor, code, expected) in [
+            (1250, "EUR", "12.50 EUR"),
+            (5, "EUR", "0.05 EUR"),
+            (500, "JPY", "500 JPY"),
+            (1005, "KWD", "1.005 KWD"),
+            (1, "CLF", "0.0001 CLF"),
+            (AMOUNT_MINOR_MAX, "EUR", "90071992547409.91 EUR"),
+        ] {
+            let money = Money::new(amount_minor, Currency::from_code(code).unwrap()).unwrap();
+            assert_eq!(money.to_string(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_money_is_out_of_bounds(amount_minor: u64) {
+            let money = Money::new(amount_minor, Currency::from_code("EUR").unwrap());
+            prop_assert_eq!(money.is_some(), (1..=AMOUNT_MINOR_MAX).contains(&amount_minor));
+            prop_assert_eq!(money.map_or(amount_minor, Money::amount_minor), amount_minor);
+        }
+
+        #[test]
+        fn what_is_shown_is_the_amount(amount_minor in 1..=AMOUNT_MINOR_MAX, code in proptest::sample::select(vec!["EUR", "JPY", "KWD", "CLF"])) {
+            let shown = Money::new(amount_minor, Currency::from_code(code).unwrap()).unwrap().to_string();
+            let digits: String = shown.chars().filter(char::is_ascii_digit).collect();
+            prop_assert_eq!(digits.parse(), Ok(amount_minor));
+            prop_assert!(shown.ends_with(code));
+        }
+
+        #[test]
+        fn money_is_stored_and_read_back(amount_minor in 1..=AMOUNT_MINOR_MAX) {
+            let money = Money::new(amount_minor, Currency::from_code("EUR").unwrap()).unwrap();
+            let stored = rmp_serde::to_vec_named(&money).unwrap();
+            prop_assert_eq!(rmp_serde::from_slice::<Money>(&stored).unwrap(), money);
+        }
+    }
+}

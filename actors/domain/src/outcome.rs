@@ -1,9 +1,17 @@
 //! What is told to the world: outcomes of donations and rejections of requests, and their bytes on the wire.
 
+mod detail;
+mod encode;
+mod names;
+mod view;
+
 use serde::{Deserialize, Serialize};
 
 use crate::donation::{PendingKind, State};
 use crate::ids::{DonationId, Place, UserId};
+
+pub use encode::{REQUEST_REJECTED, encode};
+pub use view::{NotAnOutcome, OutcomeView, SourceView, decode};
 
 /// One event of one donation: what the commit that decided it stored. Its content is the same however often it is
 /// published; only `source` differs, which names the request that a copy answers.
@@ -137,3 +145,6 @@ pub struct Message {
 
 /// The place that a copy of an outcome answers.
 pub type Source = Place;
+
+#[cfg(test)]
+mod tests;

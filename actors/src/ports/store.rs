@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use almoner_domain::campaign::{Campaign, CampaignChange};
-use almoner_domain::donation::{Donation, Ending, PendingKind, Progress};
+use almoner_domain::donation::{Donation, Ending, PendingKind, Progress, State};
 use almoner_domain::ids::{CampaignId, DonationId, Place, Shard, UserId};
+use almoner_domain::money::Currency;
 use almoner_domain::outcome::Told;
 use smallvec::SmallVec;
 
@@ -23,6 +24,9 @@ pub enum StoreError {
     /// This one operation cannot be done; others can.
     #[error("the store cannot do this: {0}")]
     Impossible(Arc<str>),
+    /// Too much is in hand: nothing was done, and the same may be done again later.
+    #[error("the store has too much in hand: do it again later")]
+    Busy,
     /// The store stopped.
     #[error("the store has stopped")]
     Stopped,
@@ -55,6 +59,15 @@ impl Finish {
     #[must_use]
     pub fn told(&self) -> Told {
         self.ending.told(self.sequence, self.at_ms)
+    }
+
+    /// The day of the charge in the books, if money moved: the UTC day, counted from 1970, of the intent's `created`,
+    /// whoever records it and whenever.
+    #[must_use]
+    pub fn day(&self) -> Option<i32> {
+        let charged = self.ending.state == State::Succeeded;
+        let created_s = self.ending.created_s.unwrap_or(self.at_ms.div_euclid(1000));
+        charged.then(|| i32::try_from(created_s.div_euclid(86_400)).unwrap_or(i32::MAX))
     }
 }
 
@@ -260,6 +273,21 @@ pub struct Unfinished {
     pub kind: Option<PendingKind>,
     /// What the check for doubles needs of it.
     pub donation: Arc<Donation>,
+}
+
+/// The sum of the charges of one campaign, currency and day.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct DayTotal {
+    /// The campaign.
+    pub campaign_id: CampaignId,
+    /// The currency.
+    pub currency: Currency,
+    /// The UTC day, counted from 1970.
+    pub day: i32,
+    /// How many charges.
+    pub count: u64,
+    /// Their sum.
+    pub amount_minor: i64,
 }
 
 /// The store. A write answers only once it is durable, and doing it again changes nothing: its condition then fails,

@@ -1,58 +1,53 @@
-//! A record of the campaigns topic → what it says.
+//! A record of the campaigns topic → what it says, or the dead letter that it becomes.
 
-use std::sync::Arc;
+use almoner_actors::ports::Clock;
+use almoner_domain::campaign::{self, CampaignChange};
+use almoner_domain::dead_letter::{DeadLetter, TimestampType, Unreadable};
+use rdkafka::Timestamp;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 
-use almoner_domain::campaign::{Campaign, CampaignChange, CampaignStatus};
-use almoner_domain::dead_letter::{DeadLetter, DeadReason};
-use almoner_domain::ids::{CampaignId, Place};
-use almoner_domain::money::Currency;
-use rdkafka::message::{BorrowedMessage, Message};
-use serde::Deserialize;
+use crate::clock::SystemClock;
 
 /// What the record says; a dead letter if that cannot be told.
 pub(super) fn decode(
     record: &BorrowedMessage<'_>,
-    topic: &Arc<str>,
+    group: &str,
 ) -> Result<CampaignChange, DeadLetter> {
-    change(record.key(), record.payload()).ok_or_else(|| DeadLetter {
-        place: Place {
-            topic: Arc::clone(topic),
-            partition: record.partition().cast_unsigned(),
-            offset: record.offset(),
-        },
-        reason: DeadReason::Undecodable,
-    })
+    let version = record.headers().and_then(|headers| {
+        headers
+            .iter()
+            .find(|header| header.key == "schema-version")
+            .and_then(|header| header.value)
+    });
+    campaign::decode(record.key(), record.payload(), version)
+        .map_err(|why| letter(record, group, why))
 }
 
-fn change(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<CampaignChange> {
-    let campaign_id = CampaignId::parse(std::str::from_utf8(key?).ok()?)?;
-    let Some(value) = value else {
-        return Some(CampaignChange::Closed(campaign_id));
+fn letter(record: &BorrowedMessage<'_>, group: &str, why: Unreadable) -> DeadLetter {
+    let headers = record.headers().map_or_else(Vec::new, |headers| {
+        headers
+            .iter()
+            .map(|header| (header.key.into(), header.value.map(Vec::from)))
+            .collect()
+    });
+    let (timestamp_type, timestamp_ms) = match record.timestamp() {
+        Timestamp::NotAvailable => (TimestampType::None, -1),
+        Timestamp::CreateTime(ms) => (TimestampType::CreateTime, ms),
+        Timestamp::LogAppendTime(ms) => (TimestampType::LogAppendTime, ms),
     };
-    let fields: Fields = rmp_serde::from_slice(value).ok()?;
-    Some(CampaignChange::Set(Campaign {
-        campaign_id,
-        version: fields.version,
-        status: if fields.status == "open" {
-            CampaignStatus::Open
-        } else {
-            CampaignStatus::Closed
-        },
-        currency: Currency::from_code(&fields.currency)?,
-        creator_account: fields.creator_account.into(),
-        amount_minor_min: fields.amount_minor_min,
-        amount_minor_max: fields.amount_minor_max,
-        title: fields.title.into(),
-    }))
-}
-
-#[derive(Deserialize)]
-struct Fields {
-    version: u64,
-    status: String,
-    currency: String,
-    creator_account: String,
-    amount_minor_min: Option<u64>,
-    amount_minor_max: Option<u64>,
-    title: String,
+    DeadLetter {
+        key: record.key().map(Vec::from),
+        value: record.payload().map(Vec::from),
+        headers,
+        topic: record.topic().into(),
+        partition: record.partition(),
+        offset: record.offset(),
+        timestamp_ms,
+        timestamp_type,
+        group: group.into(),
+        reason: why.reason,
+        detail: why.detail.into(),
+        attempts: 1,
+        first_failure_ms: SystemClock.wall_ms(),
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use almoner_actors::ports::{Done, OwnedHeader, PublishError};
-use almoner_domain::dead_letter::{DeadLetter, DeadReason};
+use almoner_domain::dead_letter::DeadLetter;
 use sha2::{Digest, Sha256};
 
 use super::delivery::{Kind, Parcel};
@@ -66,25 +66,13 @@ impl Letter {
 
 impl From<DeadLetter> for Letter {
     fn from(letter: DeadLetter) -> Self {
-        let reason = match letter.reason {
-            DeadReason::Undecodable => "almoner.undecodable",
-        };
-        let header = |name: &str, value: &[u8]| (name.into(), Some(value.into()));
+        let encoded = letter.encode();
+        let boxed =
+            |(name, value): (Box<str>, Option<Vec<u8>>)| (name, value.map(Vec::into_boxed_slice));
         Self {
-            key: None,
-            value: None,
-            headers: vec![
-                header("kafka_dlt-original-topic", letter.place.topic.as_bytes()),
-                header(
-                    "kafka_dlt-original-partition",
-                    &letter.place.partition.to_be_bytes(),
-                ),
-                header(
-                    "kafka_dlt-original-offset",
-                    &letter.place.offset.to_be_bytes(),
-                ),
-                header("kafka_dlt-exception-fqcn", reason.as_bytes()),
-            ],
+            key: encoded.key.map(Vec::into_boxed_slice),
+            value: encoded.value,
+            headers: encoded.headers.into_iter().map(boxed).collect(),
         }
     }
 }

@@ -22,11 +22,14 @@ pub struct Progress {
     pub call: Call,
     /// The number of the latest permitted send: 0 before the first. An answer to any other send is history.
     pub send: u16,
+    /// The latest permitted send is the open one: nothing was made of an answer to it yet.
+    pub open: bool,
     /// When the latest send was permitted, wall clock.
     pub permitted_at_ms: i64,
     /// When the latest send that can move money was permitted, wall clock: proofs count from here.
     pub money_sent_at_ms: i64,
-    /// When the present call was first sent, wall clock: its key's life is counted from here. 0 before.
+    /// When the present call was first sent, wall clock: its key's life is counted from here. 0 before, and while it
+    /// is known that the gateway never executed it.
     pub call_began_at_ms: i64,
     /// Sends in a row that brought nothing forward; the backoff's exponent.
     pub fruitless: u16,
@@ -34,13 +37,19 @@ pub struct Progress {
     pub unanswered: bool,
     /// A send of an earlier call went without an answer, for good: the gateway may execute it yet.
     pub unanswered_before: bool,
+    /// Since when the present key is answered "in use", wall clock; 0 if it is not.
+    pub in_use_since_ms: i64,
     /// Confirms so far; the next one's `n` less one.
     pub confirms: u16,
     /// Cancels of the pinned intent so far.
     pub cancels: u16,
-    /// The charge key replayed a 5xx: it answers nothing else any more.
+    /// Cancels of surplus intents so far.
+    pub discards: u16,
+    /// The charge key gave its own answer, and it names no intent: it answers nothing else any more.
     pub key_burnt: bool,
-    /// What it fails with once its intent is cancelled.
+    /// The pinned intent took the place of another one since it was seen succeeded: what is left is to cancel that one.
+    pub adopted: bool,
+    /// What it fails with once it is proven that no money moved.
     pub failing: Option<Failing>,
     /// The sequence of its latest event.
     pub sequence: u32,
@@ -187,21 +196,46 @@ impl Progress {
             intent: None,
             call: Call::Charge,
             send: 0,
+            open: false,
             permitted_at_ms: 0,
             money_sent_at_ms: 0,
             call_began_at_ms: 0,
             fruitless: 0,
             unanswered: false,
             unanswered_before: false,
+            in_use_since_ms: 0,
             confirms: 0,
             cancels: 0,
+            discards: 0,
             key_burnt: false,
+            adopted: false,
             failing: None,
             sequence: 0,
             told_kinds: 0,
             duplicate_of: None,
             hold_lapses_at_ms: 0,
         }
+    }
+
+    /// A donation whose accepting write also permitted its first send, at this moment (wall clock): what a takeover
+    /// begins from where nothing else is recorded.
+    #[must_use]
+    pub fn first_sent(permitted_at_ms: i64) -> Self {
+        Self {
+            state: State::Charging,
+            send: 1,
+            open: true,
+            permitted_at_ms,
+            money_sent_at_ms: permitted_at_ms,
+            call_began_at_ms: permitted_at_ms,
+            ..Self::new()
+        }
+    }
+
+    /// Whether no send can have moved money, and none can yet.
+    pub(super) fn nothing_can_have_moved(&self) -> bool {
+        let open = self.open && self.call.moves_money();
+        self.state != State::Unknown && !open && !self.unanswered && !self.unanswered_before
     }
 
     /// Whether this kind of pending was told before: it is told once per kind, not per retry.
@@ -211,10 +245,10 @@ impl Progress {
     }
 
     /// Notes that the kind is told now, as the next event in sequence.
-    #[must_use]
+    #[must_use = "what is told is recorded with the progress, in one write"]
     pub fn tell(&mut self, kind: PendingKind, occurred_at_ms: i64, what: What) -> Told {
         self.told_kinds |= bit(kind);
-        self.sequence += 1;
+        self.sequence = self.sequence.saturating_add(1);
         Told {
             sequence: self.sequence,
             occurred_at_ms,

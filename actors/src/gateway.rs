@@ -1,0 +1,295 @@
+//! The gateway actor: spends the instance's share of the gateway's budget, campaigns in turn, under a breaker. It
+//! never decides about a donation; it sends what was permitted, once, and passes the answer on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::{
+    Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised,
+};
+use almoner_domain::answer::Answer;
+use almoner_domain::donation::{Call, Donation};
+use tokio::time::Instant;
+
+use crate::breaker::{Admit, Breaker, BreakerSignal};
+use crate::budget::{Budget, Endpoint};
+use crate::lanes::{Lane, Lanes};
+use crate::lease::Lease;
+use crate::ports::{Done, GatewayCall};
+use crate::user::{Answered, Unsent, User};
+use crate::world::World;
+
+/// How often what waits behind an open breaker is looked at.
+const BREAKER_LOOK: Duration = Duration::from_millis(250);
+
+/// A key with less of its life left than this goes first: once it is dead, nothing can be proven by it.
+const URGENT_MS: i64 = 6 * 3_600_000;
+
+/// The gateway actor of an instance.
+pub struct GatewayActor {
+    world: Arc<World>,
+    lanes: Lanes<Box<Charge>>,
+    /// The one whose turn it is, while there is no budget for it.
+    next: Option<Box<Charge>>,
+    budget: Budget,
+    breaker: Breaker,
+    in_flight: usize,
+    /// The timer that goes on when there is budget again, or the breaker may let a probe through.
+    timer: Option<SpawnHandle>,
+}
+
+/// One permitted send.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Charge {
+    /// The donation.
+    pub donation: Arc<Donation>,
+    /// What to send.
+    pub call: Call,
+    /// The pinned intent.
+    pub intent: Option<Box<str>>,
+    /// For a list: the range of `created`, seconds since 1970.
+    pub listed_s: (i64, i64),
+    /// The send's number.
+    pub send: u16,
+    /// Whether this is the donation's first send: live charges have their own lane.
+    pub is_live: bool,
+    /// The right to send.
+    pub permit: Permit,
+    /// Who is told.
+    pub reply: Addr<User>,
+}
+
+/// The right to send: the shard is ours, and the write that permitted it is young.
+#[derive(Clone)]
+pub struct Permit {
+    /// The shard's lease.
+    pub lease: Arc<Lease>,
+    /// When the permitting write was acknowledged, boot clock.
+    pub permitted_at_boot_ms: i64,
+}
+
+/// A call came back.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Landed {
+    call: &'static str,
+    signal: BreakerSignal,
+    sent_at_boot_ms: i64,
+}
+
+/// The share of the account's budget that this instance has: its owned partitions over all.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Share {
+    /// Partitions owned.
+    pub owned: u32,
+    /// Partitions in all.
+    pub all: u32,
+}
+
+impl GatewayActor {
+    /// A gateway actor with nothing in flight.
+    #[must_use]
+    pub fn new(world: Arc<World>) -> Self {
+        let settings = &world.settings;
+        let (account_max, endpoint_max) = (
+            settings.gateway_per_second_max,
+            settings.gateway_endpoint_per_second_max,
+        );
+        let budget = Budget::new(account_max, endpoint_max, Instant::now());
+        Self {
+            world,
+            lanes: Lanes::new(),
+            next: None,
+            budget,
+            breaker: Breaker::new(),
+            in_flight: 0,
+            timer: None,
+        }
+    }
+
+    /// Sends as much as budget, breaker and the bound on calls in flight allow.
+    fn pump(&mut self, ctx: &mut Context<Self>) {
+        let is_open = self.breaker.is_open(self.world.clock.boot_ms());
+        self.world.credits.gateway_usable(!is_open);
+        if is_open {
+            return self.pump_later(BREAKER_LOOK, ctx);
+        }
+        while self.in_flight < self.world.settings.gateway_in_flight_max {
+            let Some(charge) = self.next.take().or_else(|| self.lanes.pop()) else {
+                return;
+            };
+            if let Err(wait) = self.budget.try_take(endpoint(&charge.call), Instant::now()) {
+                self.next = Some(charge);
+                return self.pump_later(wait, ctx);
+            }
+            let now_ms = self.world.clock.boot_ms();
+            if let Admit::No { .. } = self.breaker.admit(now_ms) {
+                self.next = Some(charge);
+                return self.pump_later(BREAKER_LOOK, ctx);
+            }
+            self.send(*charge, now_ms, ctx);
+        }
+    }
+
+    fn pump_later(&mut self, pause: Duration, ctx: &mut Context<Self>) {
+        if self.timer.is_none() {
+            self.timer = Some(ctx.run_later(pause, |gateway, ctx| {
+                gateway.timer = None;
+                gateway.pump(ctx);
+            }));
+        }
+    }
+
+    fn send(&mut self, charge: Charge, now_boot_ms: i64, ctx: &Context<Self>) {
+        let Charge {
+            donation,
+            call,
+            intent,
+            listed_s,
+            send,
+            permit,
+            reply,
+            ..
+        } = charge;
+        let id = donation.request.id;
+        let is_young =
+            now_boot_ms - permit.permitted_at_boot_ms < self.world.settings.send_deadline_ms;
+        if !is_young || !permit.lease.is_valid(now_boot_ms) {
+            self.breaker.answered(BreakerSignal::Busy, now_boot_ms); // a probe that was not sent is given back
+            return reply.do_send(Unsent { id, send });
+        }
+        self.in_flight += 1;
+        let gateway = ctx.address();
+        let who = Who {
+            user: hash(donation.request.user_id.as_str()),
+            campaign: campaign_hash(&donation),
+        };
+        let name = call.name();
+        let done = Done::new(move |answer: Answer| {
+            let signal = BreakerSignal::of(&answer, who.user, who.campaign);
+            gateway.do_send(Landed {
+                call: name,
+                signal,
+                sent_at_boot_ms: now_boot_ms,
+            });
+            reply.do_send(Answered { id, send, answer });
+        });
+        self.world.gateway.call(
+            GatewayCall {
+                donation,
+                call,
+                intent,
+                listed_s,
+            },
+            done,
+        );
+    }
+}
+
+/// Whom an answer concerns, as hashes.
+#[derive(Clone, Copy)]
+struct Who {
+    user: u64,
+    campaign: u64,
+}
+
+fn endpoint(call: &Call) -> Endpoint {
+    match call {
+        Call::Charge | Call::CreateIntent { .. } => Endpoint::Create,
+        Call::Confirm { .. } => Endpoint::Confirm,
+        Call::Cancel { .. } | Call::Discard { .. } => Endpoint::Cancel,
+        Call::Fetch | Call::List => Endpoint::Read,
+    }
+}
+
+fn lane(charge: &Charge) -> Lane {
+    match charge.call {
+        Call::Charge | Call::CreateIntent { .. } if charge.is_live => Lane::Live,
+        Call::Charge | Call::Fetch | Call::List => Lane::Ask,
+        Call::Confirm { .. } | Call::CreateIntent { .. } => Lane::Retry,
+        Call::Cancel { .. } | Call::Discard { .. } => Lane::Retry,
+    }
+}
+
+fn campaign_hash(donation: &Donation) -> u64 {
+    hash(donation.request.campaign_id.as_str())
+}
+
+fn hash(text: &str) -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
+    hasher.write(text.as_bytes());
+    hasher.finish()
+}
+
+impl Actor for GatewayActor {
+    type Context = Context<Self>;
+}
+
+impl Supervised for GatewayActor {
+    /// What waited in the lanes is still there; what is on the wire still comes back.
+    fn restarting(&mut self, ctx: &mut Self::Context) {
+        self.world.telemetry.actor_restarted("gateway");
+        self.timer = None;
+        self.pump_later(BREAKER_LOOK, ctx);
+    }
+}
+
+impl Handler<Charge> for GatewayActor {
+    type Result = ();
+
+    fn handle(&mut self, charge: Charge, ctx: &mut Self::Context) {
+        let age_ms = self.world.clock.wall_ms() - charge.donation.accepted_at_ms;
+        let urgent = self.world.settings.rules.key_usable_ms() - age_ms
+            < URGENT_MS.min(self.world.settings.rules.key_usable_ms() / 3);
+        self.lanes.push(
+            lane(&charge),
+            campaign_hash(&charge.donation),
+            urgent,
+            Box::new(charge),
+        );
+        self.pump(ctx);
+    }
+}
+
+impl Handler<Landed> for GatewayActor {
+    type Result = ();
+
+    fn handle(
+        &mut self,
+        Landed {
+            call,
+            signal,
+            sent_at_boot_ms,
+        }: Landed,
+        ctx: &mut Self::Context,
+    ) {
+        let now_ms = self.world.clock.boot_ms();
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.world
+            .telemetry
+            .gateway_ms(call, now_ms - sent_at_boot_ms);
+        match signal {
+            BreakerSignal::Busy => self.budget.on_rate_limited(Instant::now()),
+            BreakerSignal::Works => self.budget.on_success(Instant::now()),
+            _ => {}
+        }
+        self.breaker.answered(signal, now_ms);
+        let is_closed = !self.breaker.is_open(now_ms);
+        self.world
+            .telemetry
+            .gateway(self.in_flight, self.lanes.len(), is_closed);
+        self.pump(ctx);
+    }
+}
+
+impl Handler<Share> for GatewayActor {
+    type Result = ();
+
+    fn handle(&mut self, Share { owned, all }: Share, ctx: &mut Self::Context) {
+        self.budget.set_share(owned, all);
+        self.pump(ctx);
+    }
+}

@@ -1,0 +1,192 @@
+//! The intake of an instance: which shards are ours, and a batch for each.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actix::prelude::{Addr, ArbiterHandle};
+use almoner_domain::ids::Shard;
+use hashbrown::HashMap;
+
+use super::{Entry, read};
+use crate::gateway::{GatewayActor, Share};
+use crate::guard::{self, Policy};
+use crate::lease::Lease;
+use crate::ports::{Admission, Done, Intake, LogRange, RawRecord};
+use crate::router::{AtEnd, HandOver, Lost, Records, Router};
+use crate::world::{Alarm, World};
+
+/// A batch is handed on once it has this many records, or at the next flush.
+const BATCH_RECORDS_MAX: usize = 256;
+
+/// What a source calls: it starts a router for each shard, on the arbiters in turn, and hands it its records.
+pub struct ShardIntake {
+    world: Arc<World>,
+    arbiters: Vec<ArbiterHandle>,
+    gateway: Addr<GatewayActor>,
+    topic: Arc<str>,
+    shards: HashMap<Shard, Entry, foldhash::fast::FixedState>,
+}
+
+impl ShardIntake {
+    /// An intake with no shard yet. `topic` is the requests topic, as places name it.
+    ///
+    /// There is at least one arbiter.
+    #[must_use]
+    pub fn new(
+        world: Arc<World>,
+        arbiters: Vec<ArbiterHandle>,
+        gateway: Addr<GatewayActor>,
+        topic: Arc<str>,
+    ) -> Self {
+        Self {
+            world,
+            arbiters,
+            gateway,
+            topic,
+            shards: HashMap::default(),
+        }
+    }
+
+    fn start_router(&self, shard: Shard, log: LogRange) -> Option<Addr<Router>> {
+        let arbiter = self
+            .arbiters
+            .get(shard.0 as usize % self.arbiters.len().max(1))?;
+        let world = Arc::clone(&self.world);
+        let gateway = self.gateway.clone();
+        let lease = Arc::new(Lease::new(world.settings.session_timeout_ms));
+        let alarm = Arc::clone(&self.world);
+        let make = move || Router::new(world, shard, log, gateway, lease);
+        Some(guard::start_in(
+            arbiter,
+            make,
+            Policy::SHARD,
+            move |report| {
+                if let guard::Report::Quarantined { panic } = report {
+                    alarm.raise(Alarm::Escalated {
+                        what: format!("the router of shard {shard} keeps crashing: {panic}"),
+                    });
+                }
+            },
+        ))
+    }
+
+    fn share(&self) {
+        let owned = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
+        self.gateway.do_send(Share {
+            owned,
+            all: self.world.settings.partitions,
+        });
+        self.world.telemetry.shards_owned(self.shards.len());
+    }
+
+    fn hand_on(entry: &mut Entry) {
+        if !entry.batch.is_empty() {
+            entry
+                .router
+                .do_send(Records(std::mem::take(&mut entry.batch)));
+        }
+    }
+}
+
+impl Intake for ShardIntake {
+    fn assigned(&mut self, shard: Shard, log: LogRange) {
+        if shard.0 >= self.world.settings.partitions {
+            let partitions = self.world.settings.partitions;
+            return self.world.raise(Alarm::PartitionsChanged {
+                assigned: shard,
+                partitions,
+            });
+        }
+        if let Some(router) = self.start_router(shard, log) {
+            self.shards.insert(
+                shard,
+                Entry {
+                    router,
+                    batch: Vec::new(),
+                },
+            );
+        }
+        self.share();
+    }
+
+    fn has_credit(&self) -> bool {
+        let settings = &self.world.settings;
+        let is_complete =
+            !settings.needs_every_partition || self.shards.len() == settings.partitions as usize;
+        is_complete && self.world.credits.available()
+    }
+
+    fn offer(&mut self, record: &RawRecord<'_>) -> Admission {
+        if !self.shards.contains_key(&record.shard) {
+            return Admission::Closed;
+        }
+        if !self.has_credit() {
+            return Admission::NoCredit;
+        }
+        let Some(entry) = self.shards.get_mut(&record.shard) else {
+            return Admission::Closed;
+        };
+        self.world.credits.take();
+        entry.batch.push(read(&self.world, &self.topic, record));
+        if entry.batch.len() >= BATCH_RECORDS_MAX {
+            Self::hand_on(entry);
+        }
+        Admission::Taken
+    }
+
+    fn flush(&mut self) {
+        self.shards.values_mut().for_each(Self::hand_on);
+    }
+
+    fn at_end(&mut self, shard: Shard, next_offset: i64, asked_wall_ms: i64) {
+        if let Some(entry) = self.shards.get_mut(&shard) {
+            Self::hand_on(entry);
+            entry.router.do_send(AtEnd {
+                next_offset,
+                asked_wall_ms,
+            });
+        }
+    }
+
+    fn revoke(&mut self, shards: &[Shard], done: Done<()>) {
+        let leaving: Vec<Entry> = shards
+            .iter()
+            .filter_map(|shard| self.shards.remove(shard))
+            .collect();
+        self.share();
+        let left = Arc::new(AtomicUsize::new(leaving.len()));
+        if leaving.is_empty() {
+            return done.call(());
+        }
+        let done = Arc::new(std::sync::Mutex::new(Some(done)));
+        for mut entry in leaving {
+            Self::hand_on(&mut entry);
+            let (left, done) = (Arc::clone(&left), Arc::clone(&done));
+            entry.router.do_send(HandOver {
+                done: Done::new(move |()| {
+                    if left.fetch_sub(1, Ordering::AcqRel) == 1 {
+                        let done = done
+                            .lock()
+                            .unwrap_or_else(std::sync::PoisonError::into_inner)
+                            .take();
+                        if let Some(done) = done {
+                            done.call(());
+                        }
+                    }
+                }),
+            });
+        }
+    }
+
+    fn lost(&mut self, shards: &[Shard]) {
+        for entry in shards.iter().filter_map(|shard| self.shards.remove(shard)) {
+            self.world.credits.give_back(entry.batch.len());
+            entry.router.do_send(Lost);
+        }
+        self.share();
+    }
+
+    fn fatal(&mut self, reason: String) {
+        self.world.raise(Alarm::SourceFailed { reason });
+    }
+}

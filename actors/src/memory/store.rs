@@ -1,0 +1,219 @@
+//! The store in memory: the same promises but durability. Completions are called at once, or when a test says so.
+
+mod tables;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use almoner_domain::campaign::{Campaign, CampaignChange};
+use almoner_domain::ids::{CampaignId, DonationId, Shard};
+
+use self::tables::Tables;
+use crate::ports::{
+    AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, DayTotal, Done, FinishWrite,
+    Finished, MarkWrite, Marked, Recorded, SendRow, Store, StoreError, Unfinished, WindowEntry,
+};
+
+/// A call that waits to be done: it is told whether to answer.
+type Waiting = Box<dyn FnOnce(&MemoryStore, bool) + Send>;
+
+/// A [`Store`] in memory. Its order is the order of the calls, and nothing in it depends on chance.
+#[derive(Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+    /// What waits, if completions are called later.
+    later: Option<Mutex<VecDeque<Waiting>>>,
+}
+
+#[derive(Default)]
+struct State {
+    tables: Tables,
+    poisoned: Option<Arc<str>>,
+}
+
+impl MemoryStore {
+    /// A store that does each call at once, and calls its completion on the caller's thread.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A store that does nothing until [`MemoryStore::pump`] is called.
+    #[must_use]
+    pub fn pumped() -> Self {
+        Self {
+            later: Some(Mutex::default()),
+            ..Self::default()
+        }
+    }
+
+    /// Does up to `calls_max` of the calls that wait, in order, and says how many.
+    pub fn pump(&self, calls_max: usize) -> usize {
+        self.take_waiting(calls_max, true)
+    }
+
+    /// How many calls wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.later.as_ref().map_or(0, |later| lock(later).len())
+    }
+
+    /// What a crash does to the calls that wait: the first `durable` of them are done, none of those is answered by
+    /// anything but [`StoreError::Stopped`], and the rest is lost.
+    pub fn crash(&self, durable: usize) {
+        self.take_waiting(durable, false);
+        if let Some(later) = &self.later {
+            let lost = std::mem::take(&mut *lock(later));
+            drop(lost);
+        }
+    }
+
+    fn take_waiting(&self, calls_max: usize, answer: bool) -> usize {
+        let Some(later) = &self.later else {
+            return 0;
+        };
+        let mut count = 0;
+        while count < calls_max {
+            let Some(call) = lock(later).pop_front() else {
+                break;
+            };
+            call(self, answer);
+            count += 1;
+        }
+        count
+    }
+
+    /// From now on every call answers [`StoreError::Poisoned`] with this reason; `None` opens the store again.
+    pub fn poison(&self, reason: Option<&str>) {
+        lock(&self.state).poisoned = reason.map(Into::into);
+    }
+
+    /// Everything that is recorded of every donation, in the order of acceptance.
+    #[must_use]
+    pub fn all(&self) -> Vec<Recorded> {
+        lock(&self.state).tables.all()
+    }
+
+    /// How many donations there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        lock(&self.state).tables.len()
+    }
+
+    /// Whether there is no donation.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The recorded sends of a donation, by their numbers.
+    #[must_use]
+    pub fn sends(&self, id: DonationId) -> Vec<SendRow> {
+        lock(&self.state).tables.sends(id)
+    }
+
+    /// The days of all campaigns, sorted.
+    #[must_use]
+    pub fn campaign_days(&self) -> Vec<DayTotal> {
+        lock(&self.state).tables.campaign_days()
+    }
+
+    /// An operator says that the log is another one.
+    pub fn raise_log_generation(&self) {
+        lock(&self.state).tables.raise_log_generation();
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        done: Done<Result<T, StoreError>>,
+        call: impl FnOnce(&mut Tables) -> Result<T, StoreError> + Send + 'static,
+    ) {
+        let Some(later) = &self.later else {
+            let result = self.apply(call);
+            return done.call(result);
+        };
+        lock(later).push_back(Box::new(move |store, answer| {
+            let result = store.apply(call);
+            if answer {
+                done.call(result);
+            }
+        }));
+    }
+
+    fn apply<T>(
+        &self,
+        call: impl FnOnce(&mut Tables) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut state = lock(&self.state);
+        match &state.poisoned {
+            Some(reason) => Err(StoreError::Poisoned(Arc::clone(reason))),
+            None => call(&mut state.tables),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store for MemoryStore {
+    fn accept(&self, write: AcceptWrite, done: Done<Result<Accepted, StoreError>>) {
+        self.run(done, |tables| tables.accept(write));
+    }
+
+    fn advance(&self, write: AdvanceWrite, done: Done<Result<Advanced, StoreError>>) {
+        self.run(done, |tables| tables.advance(write));
+    }
+
+    fn finish(&self, write: FinishWrite, done: Done<Result<Finished, StoreError>>) {
+        self.run(done, |tables| tables.finish(write));
+    }
+
+    fn acknowledged(&self, id: DonationId, done: Done<Result<(), StoreError>>) {
+        self.run(done, move |tables| tables.acknowledged(id));
+    }
+
+    fn load(&self, id: DonationId, done: Done<Result<Option<Box<Recorded>>, StoreError>>) {
+        self.run(done, move |tables| Ok(tables.load(id)));
+    }
+
+    fn claim(&self, shard: Shard, done: Done<Result<Claimed, StoreError>>) {
+        self.run(done, move |tables| Ok(tables.claim(shard)));
+    }
+
+    fn mark(&self, mark: MarkWrite, done: Done<Result<Marked, StoreError>>) {
+        self.run(done, move |tables| Ok(tables.mark(mark)));
+    }
+
+    fn recent(
+        &self,
+        shard: Shard,
+        since_stream_ms: i64,
+        after: Cursor,
+        done: Done<Result<(Vec<WindowEntry>, Option<Cursor>), StoreError>>,
+    ) {
+        self.run(done, move |tables| {
+            Ok(tables.recent(shard, since_stream_ms, after))
+        });
+    }
+
+    fn unfinished(
+        &self,
+        shard: Shard,
+        after: Cursor,
+        done: Done<Result<(Vec<Unfinished>, Option<Cursor>), StoreError>>,
+    ) {
+        self.run(done, move |tables| Ok(tables.unfinished(shard, after)));
+    }
+
+    fn campaign(&self, id: CampaignId, done: Done<Result<Option<Arc<Campaign>>, StoreError>>) {
+        self.run(done, move |tables| Ok(tables.campaign(&id)));
+    }
+
+    fn put_campaign(&self, change: CampaignChange, done: Done<Result<(), StoreError>>) {
+        self.run(done, |tables| {
+            tables.put_campaign(change);
+            Ok(())
+        });
+    }
+}

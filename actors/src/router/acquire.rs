@@ -1,0 +1,248 @@
+//! How a router takes its shard over: it raises the epoch, checks that log and store belong together, fills the
+//! windows, finds what is unfinished, and only then begins what was read meanwhile.
+
+use actix::prelude::{AsyncContext, Context, Handler, Message};
+use almoner_domain::donation::{Donation, PendingKind};
+use almoner_domain::duplicate::{Entry, Standing};
+
+use super::{PendingEntry, Router};
+use crate::ports::{Claimed, Cursor, Done, StoreError, Unfinished, WindowEntry};
+use crate::user::STORE_PAUSE;
+use crate::world::Alarm;
+
+/// How far the takeover has come.
+pub(super) enum Phase {
+    /// The epoch is being raised.
+    Claiming,
+    /// Windows and unfinished donations are being read.
+    Reading,
+    /// Requests are begun.
+    Ready,
+    /// Log and store do not belong together: nothing is begun until a person has decided.
+    Refused,
+}
+
+impl Phase {
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready)
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ClaimedShard(Result<Claimed, StoreError>);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct RecentPage {
+    after: Cursor,
+    page: Result<(Vec<WindowEntry>, Option<Cursor>), StoreError>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct UnfinishedPage {
+    after: Cursor,
+    page: Result<(Vec<Unfinished>, Option<Cursor>), StoreError>,
+}
+
+impl Router {
+    pub(super) fn claim(&mut self, ctx: &Context<Self>) {
+        self.phase = Phase::Claiming;
+        self.world
+            .store
+            .claim(self.id, Done::to(ctx.address().recipient(), ClaimedShard));
+    }
+
+    fn read_recent(&mut self, after: Cursor, ctx: &Context<Self>) {
+        let Some(shard) = &self.shard else { return };
+        let since_ms = shard.stream_ms.get() - self.world.settings.duplicate_window_ms;
+        let done = Done::to(ctx.address().recipient(), move |page| RecentPage {
+            after,
+            page,
+        });
+        self.world.store.recent(self.id, since_ms, after, done);
+    }
+
+    fn read_unfinished(&mut self, after: Cursor, ctx: &Context<Self>) {
+        let done = Done::to(ctx.address().recipient(), move |page| UnfinishedPage {
+            after,
+            page,
+        });
+        self.world.store.unfinished(self.id, after, done);
+    }
+
+    /// Whether what the broker and the store say of this shard can be the same history.
+    fn find_contradiction(&self, claimed: &Claimed) -> Option<Alarm> {
+        let settings = &self.world.settings;
+        let (shard, marked) = (self.id, claimed.next_offset.unwrap_or(0));
+        let committed = self.log.committed.unwrap_or(0);
+        if let Some(position) = self.log.committed
+            && self.log.low > position
+        {
+            return Some(Alarm::RequestsLost {
+                shard,
+                from: position,
+                to: self.log.low,
+            });
+        }
+        if self.log.high < marked && !settings.new_log {
+            return Some(Alarm::AnotherLog {
+                shard,
+                marked,
+                high: self.log.high,
+            });
+        }
+        if committed > marked && !settings.after_restore {
+            return Some(Alarm::OlderStore {
+                shard,
+                marked,
+                committed,
+            });
+        }
+        None
+    }
+
+    fn begin_reading(&mut self, claimed: &Claimed, ctx: &mut Context<Self>) {
+        let Some(shard) = &self.shard else { return };
+        shard.epoch.set(claimed.epoch);
+        shard
+            .stream_ms
+            .set(shard.stream_ms.get().max(claimed.stream_ms));
+        self.log_generation = claimed.log_generation;
+        // The assignment itself is as fresh as a commit: the broker has just said that the partition is ours.
+        self.lease.renewed(self.world.clock.boot_ms());
+        self.phase = Phase::Reading;
+        self.read_recent(Cursor::default(), ctx);
+    }
+
+    fn put_recent(&mut self, entries: Vec<WindowEntry>) {
+        for WindowEntry {
+            donation,
+            is_open,
+            is_held,
+        } in entries
+        {
+            let standing = match (is_held, is_open) {
+                (true, _) => Standing::Held,
+                (false, true) => Standing::Open,
+                (false, false) => Standing::Counted,
+            };
+            self.put_window(&donation, standing);
+        }
+    }
+
+    fn put_window(&mut self, donation: &Donation, standing: Standing) {
+        let window = self.slots.window(&donation.request.user_id);
+        window.borrow_mut().insert(Entry::new(
+            &donation.request,
+            donation.recorded_at_ms,
+            standing,
+        ));
+    }
+
+    fn put_unfinished(&mut self, page: Vec<Unfinished>) {
+        for Unfinished {
+            id,
+            user_id,
+            due_ms,
+            kind,
+            donation,
+        } in page
+        {
+            let standing = if kind == Some(PendingKind::Held) {
+                Standing::Held
+            } else {
+                Standing::Open
+            };
+            self.put_window(&donation, standing);
+            let kind = kind.unwrap_or(PendingKind::Drained);
+            self.pending.put(
+                id,
+                PendingEntry {
+                    due_ms,
+                    kind,
+                    user_id,
+                    is_acknowledged: false,
+                },
+            );
+        }
+    }
+
+    fn ready(&mut self, ctx: &mut Context<Self>) {
+        self.phase = Phase::Ready;
+        let (pending, waiting) = (self.pending.known.len(), self.inbox.len());
+        tracing::info!(shard = %self.id, pending, waiting, "shard taken over");
+        self.begin_inbox(ctx);
+    }
+}
+
+impl Handler<ClaimedShard> for Router {
+    type Result = ();
+
+    fn handle(&mut self, ClaimedShard(result): ClaimedShard, ctx: &mut Self::Context) {
+        let claimed = match result {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                tracing::warn!(shard = %self.id, %error, "the shard could not be claimed yet");
+                ctx.run_later(STORE_PAUSE, Self::claim_again);
+                return;
+            }
+        };
+        match self.find_contradiction(&claimed) {
+            Some(alarm) => {
+                self.phase = Phase::Refused;
+                self.world.raise(alarm);
+            }
+            None => self.begin_reading(&claimed, ctx),
+        }
+    }
+}
+
+impl Router {
+    fn claim_again(&mut self, ctx: &mut Context<Self>) {
+        self.claim(ctx);
+    }
+}
+
+impl Handler<RecentPage> for Router {
+    type Result = ();
+
+    fn handle(&mut self, RecentPage { after, page }: RecentPage, ctx: &mut Self::Context) {
+        match page {
+            Ok((entries, next)) => {
+                self.put_recent(entries);
+                match next {
+                    Some(next) => self.read_recent(next, ctx),
+                    None => self.read_unfinished(Cursor::default(), ctx),
+                }
+            }
+            Err(_) => {
+                ctx.run_later(STORE_PAUSE, move |router, ctx| {
+                    router.read_recent(after, ctx)
+                });
+            }
+        }
+    }
+}
+
+impl Handler<UnfinishedPage> for Router {
+    type Result = ();
+
+    fn handle(&mut self, UnfinishedPage { after, page }: UnfinishedPage, ctx: &mut Self::Context) {
+        match page {
+            Ok((entries, next)) => {
+                self.put_unfinished(entries);
+                match next {
+                    Some(next) => self.read_unfinished(next, ctx),
+                    None => self.ready(ctx),
+                }
+            }
+            Err(_) => {
+                ctx.run_later(STORE_PAUSE, move |router, ctx| {
+                    router.read_unfinished(after, ctx)
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the actors of one shard share. They all live on one arbiter, so this needs no locks.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::prelude::Addr;
+use almoner_domain::donation::Now;
+use almoner_domain::ids::{CampaignId, Shard};
+use hashbrown::HashMap;
+
+use crate::campaign::Campaign;
+use crate::gateway::GatewayActor;
+use crate::guard::{self, Policy, Report};
+use crate::lease::Lease;
+use crate::router::{CampaignReport, Router};
+use crate::world::World;
+
+/// One shard, as its user and campaign actors see it.
+pub struct ShardContext {
+    /// The instance.
+    pub world: Arc<World>,
+    /// Which shard this is.
+    pub shard: Shard,
+    /// Its router.
+    pub router: Addr<Router>,
+    /// The instance's gateway actor.
+    pub gateway: Addr<GatewayActor>,
+    /// The right to send.
+    pub lease: Arc<Lease>,
+    /// The epoch under which this owner writes.
+    pub epoch: Cell<u64>,
+    /// Stream time: the highest record timestamp read, milliseconds since 1970. It never goes back.
+    pub stream_ms: Cell<i64>,
+    /// Nothing new is begun any more.
+    pub draining: Cell<bool>,
+    campaigns: RefCell<HashMap<CampaignId, CampaignSlot, foldhash::fast::FixedState>>,
+}
+
+struct CampaignSlot {
+    addr: Addr<Campaign>,
+    last_used_ms: i64,
+}
+
+impl ShardContext {
+    /// A shard that nothing is known of yet.
+    #[must_use]
+    pub fn new(
+        world: Arc<World>,
+        shard: Shard,
+        router: Addr<Router>,
+        gateway: Addr<GatewayActor>,
+        lease: Arc<Lease>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            world,
+            shard,
+            router,
+            gateway,
+            lease,
+            epoch: Cell::new(0),
+            stream_ms: Cell::new(0),
+            draining: Cell::new(false),
+            campaigns: RefCell::default(),
+        })
+    }
+
+    /// Wall clock and stream time.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        Now {
+            wall_ms: self.world.clock.wall_ms(),
+            stream_ms: self.stream_ms.get(),
+        }
+    }
+
+    /// The campaign's actor, started if it does not run.
+    pub fn campaign(self: &Rc<Self>, id: &CampaignId) -> Addr<Campaign> {
+        let now_ms = self.world.clock.boot_ms();
+        let mut campaigns = self.campaigns.borrow_mut();
+        if let Some(slot) = campaigns.get_mut(id) {
+            slot.last_used_ms = now_ms;
+            return slot.addr.clone();
+        }
+        let addr = self.start_campaign(id.clone());
+        campaigns.insert(
+            id.clone(),
+            CampaignSlot {
+                addr: addr.clone(),
+                last_used_ms: now_ms,
+            },
+        );
+        addr
+    }
+
+    fn start_campaign(self: &Rc<Self>, id: CampaignId) -> Addr<Campaign> {
+        let (router, name) = (self.router.clone(), id.clone());
+        let report = move |report: Report| {
+            router.do_send(CampaignReport {
+                campaign_id: name.clone(),
+                report,
+            })
+        };
+        self.world.telemetry.actors_started("campaign");
+        guard::start(Campaign::new(Rc::clone(self), id), Policy::ENTITY, report)
+    }
+
+    /// The campaign's actor is gone: the next donation starts another.
+    pub fn forget_campaign(&self, id: &CampaignId) {
+        self.campaigns.borrow_mut().remove(id);
+    }
+
+    /// Lets go of campaigns that were not used since `before_ms` (boot clock). What still waits there is handled
+    /// first: an actor stops when its last address is dropped and its mailbox is empty.
+    pub fn passivate_campaigns(&self, before_ms: i64) -> usize {
+        let mut campaigns = self.campaigns.borrow_mut();
+        let before = campaigns.len();
+        campaigns.retain(|_, slot| slot.last_used_ms >= before_ms);
+        before - campaigns.len()
+    }
+
+    /// Campaign actors of this shard.
+    #[must_use]
+    pub fn campaigns_active(&self) -> usize {
+        self.campaigns.borrow().len()
+    }
+}

@@ -1,0 +1,424 @@
+//! The user actor: finds suspected doubles, and lets one charge of its user through at a time. It alone drives its
+//! donations (file `drive`): every event goes through the domain's one function, every decision is durable before the
+//! next step.
+
+mod active;
+mod drive;
+mod hold;
+mod turn;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::{Actor, AsyncContext, Context, Handler, Message, Supervised};
+use almoner_domain::answer::Answer;
+use almoner_domain::donation::{Donation, Event, Verdict};
+use almoner_domain::duplicate::{Entry, Standing, Window};
+use almoner_domain::ids::{DonationId, Place};
+use almoner_domain::outcome::Reason;
+use almoner_domain::request::HoldAnswer;
+
+use self::active::{Active, Load, Stage};
+use self::turn::Turn;
+use crate::limiter::Limiter;
+use crate::ports::{Accepted, Advanced, Finished, Recorded, StoreError};
+use crate::shard::ShardContext;
+
+/// How long a write waits before it is done again, after the store said that it is being opened again.
+pub const STORE_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a message waits that came between two steps.
+const LATER: Duration = Duration::from_millis(50);
+
+/// One user in its shard.
+pub struct User {
+    shard: Rc<ShardContext>,
+    /// What the check for doubles needs; the router keeps it through this actor's crashes.
+    window: Rc<RefCell<Window>>,
+    active: Vec<Active>,
+    turn: Turn,
+    donations: Limiter,
+}
+
+/// A request to give, for the first time in this owner's life or again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Donate {
+    /// The donation as read.
+    pub donation: Arc<Donation>,
+}
+
+/// The user's answer to a held donation.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AnswerHold {
+    /// Which donation, and who answers.
+    pub hold: HoldAnswer,
+    /// Confirmed, or declined.
+    pub confirmed: bool,
+    /// Where the answer stood in the log.
+    pub place: Place,
+    /// The answer's record time: stream time.
+    pub recorded_at_ms: i64,
+}
+
+/// A donation is due.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Due {
+    /// Which.
+    pub id: DonationId,
+}
+
+/// A donation has been in flight for long: if it only waits for its turn, it becomes pending.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Overdue {
+    /// Which.
+    pub id: DonationId,
+}
+
+/// The shard is handed over: what was not accepted is dropped, for the new owner reads it again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+/// The drain's deadline is over: what is still on the wire becomes pending.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct SetAside;
+
+/// The campaign's actor crashed: whoever waits for its answer asks again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AskAgain;
+
+/// The campaign's answer.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Checked {
+    /// Of which donation.
+    pub id: DonationId,
+    /// What it says.
+    pub verdict: Verdict,
+}
+
+/// The gateway's answer to one send.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Answered {
+    /// Of which donation.
+    pub id: DonationId,
+    /// The send's number.
+    pub send: u16,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// The send did not go out: the lease or the permission was too old. Nothing moved.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Unsent {
+    /// Of which donation.
+    pub id: DonationId,
+    /// The send's number.
+    pub send: u16,
+}
+
+/// What the store said to a write or a read of one donation.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stored {
+    pub(crate) id: DonationId,
+    pub(crate) what: StoredWhat,
+}
+
+pub(crate) enum StoredWhat {
+    Accept(Result<Accepted, StoreError>),
+    Advance(Result<Advanced, StoreError>),
+    Finish(Result<Finished, StoreError>),
+    Load(Result<Option<Box<Recorded>>, StoreError>),
+}
+
+impl User {
+    /// A user of which nothing is in flight.
+    #[must_use]
+    pub fn new(shard: Rc<ShardContext>, window: Rc<RefCell<Window>>) -> Self {
+        let donations = Limiter::per_minute(shard.world.settings.user_per_minute_max);
+        Self {
+            shard,
+            window,
+            active: Vec::new(),
+            turn: Turn::default(),
+            donations,
+        }
+    }
+
+    fn find(&self, id: DonationId) -> Option<usize> {
+        self.active.iter().position(|active| active.id == id)
+    }
+
+    /// Whether it looks like a double; and from now on it is counted against others itself.
+    fn check_window(&self, donation: &Donation) -> Option<Verdict> {
+        let settings = &self.shard.world.settings;
+        let stream_ms = self.shard.stream_ms.get();
+        let mut window = self.window.borrow_mut();
+        window.prune(stream_ms, settings.duplicate_window_ms);
+        let suspect = window.suspect(&donation.request, stream_ms, settings.duplicate_window_ms);
+        let verdict = match suspect {
+            Some(_) if window.held_count() >= settings.user_held_max => Some(Verdict::Refuse {
+                reason: Reason::VelocityBlocked,
+            }),
+            Some(duplicate_of) => Some(Verdict::Hold { duplicate_of }),
+            None => None,
+        };
+        let is_held = matches!(verdict, Some(Verdict::Hold { .. }));
+        let standing = if is_held {
+            Standing::Held
+        } else {
+            Standing::Open
+        };
+        window.insert(Entry::new(
+            &donation.request,
+            donation.recorded_at_ms,
+            standing,
+        ));
+        verdict
+    }
+}
+
+impl Actor for User {
+    type Context = Context<Self>;
+}
+
+impl Supervised for User {
+    /// All that was in flight is forgotten here; the router, which keeps it, sends it again.
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.active.clear();
+        self.turn = Turn::default();
+    }
+}
+
+impl Handler<Donate> for User {
+    type Result = ();
+
+    fn handle(&mut self, Donate { donation }: Donate, ctx: &mut Self::Context) {
+        let id = donation.request.id;
+        if let Some(i) = self.find(id) {
+            if matches!(
+                self.active[i].stage,
+                Stage::Loading(Load::LateAnswer { .. })
+            ) {
+                ctx.notify_later(Donate { donation }, LATER);
+            }
+            return; // else it was sent again after a crash elsewhere, and is in flight here
+        }
+        let now_ms = self.shard.world.clock.wall_ms();
+        let boot_ms = self.shard.world.clock.boot_ms();
+        self.active.push(Active::new(Arc::clone(&donation), now_ms));
+        let i = self.active.len() - 1;
+        if donation.body_version == crate::intake::INEXPRESSIBLE {
+            return self.accept_as(
+                i,
+                Verdict::Refuse {
+                    reason: Reason::CurrencyMismatch,
+                },
+                ctx,
+            );
+        }
+        match self.check_window(&donation) {
+            Some(hold @ Verdict::Hold { .. }) => {
+                self.active[i].hold_as = Some(hold);
+                self.check_campaign(i, ctx);
+            }
+            Some(verdict) => self.accept_as(i, verdict, ctx),
+            None if !self.donations.take(boot_ms) => {
+                self.accept_as(
+                    i,
+                    Verdict::Refuse {
+                        reason: Reason::VelocityBlocked,
+                    },
+                    ctx,
+                );
+            }
+            None if self.turn.waiting() >= self.shard.world.settings.user_waiting_max => {
+                self.accept_as(
+                    i,
+                    Verdict::Refuse {
+                        reason: Reason::VelocityBlocked,
+                    },
+                    ctx,
+                );
+            }
+            None => self.take_turn(id, ctx),
+        }
+    }
+}
+
+impl Handler<AnswerHold> for User {
+    type Result = ();
+
+    fn handle(&mut self, answer: AnswerHold, ctx: &mut Self::Context) {
+        let id = answer.hold.id;
+        self.begin_load(id, Load::HoldAnswer(Box::new(answer)), ctx);
+    }
+}
+
+impl Handler<Due> for User {
+    type Result = ();
+
+    fn handle(&mut self, Due { id }: Due, ctx: &mut Self::Context) {
+        match self.find(id) {
+            Some(i) if matches!(self.active[i].stage, Stage::Resting) => {
+                self.active[i].stage = Stage::Waiting;
+                self.take_turn(id, ctx);
+            }
+            Some(i)
+                if matches!(
+                    self.active[i].stage,
+                    Stage::Loading(Load::LateAnswer { .. })
+                ) =>
+            {
+                ctx.notify_later(Due { id }, LATER);
+            }
+            Some(_) => {}
+            None => self.begin_load(id, Load::Due, ctx),
+        }
+    }
+}
+
+impl Handler<Overdue> for User {
+    type Result = ();
+
+    fn handle(&mut self, Overdue { id }: Overdue, ctx: &mut Self::Context) {
+        let Some(i) = self.find(id) else { return };
+        let waits_unaccepted =
+            matches!(self.active[i].stage, Stage::Waiting) && !self.active[i].is_accepted;
+        if waits_unaccepted && self.turn.leave(id) {
+            self.accept_as(i, Verdict::Queue, ctx);
+        }
+    }
+}
+
+impl Handler<Drain> for User {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) {
+        let unaccepted = |active: &Active| {
+            !active.is_accepted
+                && matches!(
+                    active.stage,
+                    Stage::Waiting | Stage::Checking | Stage::Loading(_)
+                )
+        };
+        let dropped: Vec<DonationId> = self
+            .active
+            .iter()
+            .filter(|a| unaccepted(a))
+            .map(|a| a.id)
+            .collect();
+        for id in dropped {
+            self.drop_active(id);
+        }
+    }
+}
+
+impl Handler<SetAside> for User {
+    type Result = ();
+
+    fn handle(&mut self, _: SetAside, ctx: &mut Self::Context) {
+        self.set_aside_all(ctx);
+    }
+}
+
+impl Handler<AskAgain> for User {
+    type Result = ();
+
+    fn handle(&mut self, _: AskAgain, ctx: &mut Self::Context) {
+        for i in 0..self.active.len() {
+            if matches!(self.active[i].stage, Stage::Checking) {
+                self.check_campaign(i, ctx);
+            }
+        }
+    }
+}
+
+impl Handler<Checked> for User {
+    type Result = ();
+
+    fn handle(&mut self, Checked { id, verdict }: Checked, ctx: &mut Self::Context) {
+        let Some(i) = self.find(id) else { return };
+        if !matches!(self.active[i].stage, Stage::Checking) {
+            return;
+        }
+        self.active[i].is_counted = verdict == Verdict::Charge;
+        match (self.active[i].is_accepted, self.active[i].hold_as) {
+            (true, _) => self.apply(i, Event::Judged(verdict), ctx),
+            // Nobody is asked about a donation that could not be made anyway.
+            (false, Some(hold)) if !matches!(verdict, Verdict::Refuse { .. }) => {
+                self.uncount(i, false);
+                self.accept_as(i, hold, ctx);
+            }
+            (false, _) => self.accept_as(i, verdict, ctx),
+        }
+    }
+}
+
+impl Handler<Answered> for User {
+    type Result = ();
+
+    fn handle(&mut self, answered: Answered, ctx: &mut Self::Context) {
+        let Answered { id, send, answer } = answered;
+        match self.find(id) {
+            Some(i) if matches!(self.active[i].stage, Stage::Sending) => {
+                self.active[i].note_answer(send, &answer);
+                self.apply(i, Event::Answered { send, answer }, ctx);
+            }
+            // It is just being set aside.
+            Some(_) => {
+                ctx.notify_later(Answered { id, send, answer }, LATER);
+            }
+            // It was set aside meanwhile. An answer is a fact, and a charge must be recorded by whoever learns of it.
+            None => self.begin_load(
+                id,
+                Load::LateAnswer {
+                    send,
+                    answer: Box::new(answer),
+                },
+                ctx,
+            ),
+        }
+    }
+}
+
+impl Handler<Unsent> for User {
+    type Result = ();
+
+    fn handle(&mut self, Unsent { id, send }: Unsent, ctx: &mut Self::Context) {
+        let Some(i) = self.find(id) else { return };
+        if matches!(self.active[i].stage, Stage::Sending) && self.active[i].progress.send == send {
+            let answer = Answer::NotSent("the permission to send was too old".into());
+            self.apply(i, Event::Answered { send, answer }, ctx);
+        }
+    }
+}
+
+impl Handler<Stored> for User {
+    type Result = ();
+
+    fn handle(&mut self, Stored { id, what }: Stored, ctx: &mut Self::Context) {
+        let Some(i) = self.find(id) else { return };
+        match what {
+            StoredWhat::Accept(Ok(accepted)) => self.accepted(i, accepted, ctx),
+            StoredWhat::Advance(Ok(advanced)) => self.advanced(i, advanced, ctx),
+            StoredWhat::Finish(Ok(finished)) => self.finished(i, finished, ctx),
+            StoredWhat::Load(Ok(recorded)) => self.loaded(i, recorded, ctx),
+            StoredWhat::Accept(Err(_))
+            | StoredWhat::Advance(Err(_))
+            | StoredWhat::Finish(Err(_))
+            | StoredWhat::Load(Err(_)) => self.store_again_later(id, ctx),
+        }
+    }
+}

@@ -1,0 +1,659 @@
+//! How a user actor drives a donation: an event goes in, the domain decides, the decision is made durable, then it is
+//! carried out. Each step is one short function; a step that lost its condition in the store reads what is recorded
+//! and goes on from there.
+
+use std::sync::Arc;
+
+use actix::prelude::{AsyncContext, Context};
+use almoner_domain::donation::{
+    Event, Next, Pause, PendingKind, Progress, State, Transition, Verdict,
+};
+use almoner_domain::duplicate::{Entry, Settled, Standing};
+use almoner_domain::ids::DonationId;
+use almoner_domain::outcome::{Told, What};
+
+use super::active::{Active, Load, Stage, Then};
+use super::{STORE_PAUSE, Stored, StoredWhat, User};
+use crate::campaign::{self, Check};
+use crate::gateway::{Charge, Permit};
+use crate::ports::{
+    AcceptWrite, Accepted, AdvanceWrite, Advanced, Done, Finish, FinishWrite, Finished, FirstState,
+    Pending, Recorded,
+};
+use crate::retry;
+use crate::router::{Departed, Fate, Quiet, Refused};
+
+type Ctx = Context<User>;
+
+/// A send gets this long beyond the gateway's timeout before anybody else may look at the donation.
+const SEND_GRACE_MS: i64 = 10_000;
+
+impl User {
+    // ---- the turn and the campaign
+
+    pub(super) fn take_turn(&mut self, id: DonationId, ctx: &Ctx) {
+        if self.turn.take(id) {
+            self.has_turn(id, ctx);
+        }
+    }
+
+    /// It is this donation's turn: a new one asks its campaign, one that is due is sent.
+    fn has_turn(&mut self, id: DonationId, ctx: &Ctx) {
+        let Some(i) = self.find(id) else {
+            return self.give_turn_back(id, ctx);
+        };
+        let active = &self.active[i];
+        if self.shard.draining.get() && !active.is_accepted {
+            return self.drop_active(id);
+        }
+        match active.progress.state {
+            State::Accepted => self.check_campaign(i, ctx),
+            State::Charging => self.apply(i, Event::TakenOver, ctx),
+            _ => self.apply(i, Event::Due, ctx),
+        }
+    }
+
+    pub(super) fn give_turn_back(&mut self, id: DonationId, ctx: &Ctx) {
+        if let Some(next) = self.turn.give_back(id) {
+            self.has_turn(next, ctx);
+        }
+    }
+
+    pub(super) fn check_campaign(&mut self, i: usize, ctx: &Ctx) {
+        let active = &mut self.active[i];
+        active.stage = Stage::Checking;
+        if let Some(donation) = active.donation.clone() {
+            let campaign = self.shard.campaign(&donation.request.campaign_id);
+            campaign.do_send(Check {
+                donation,
+                reply: ctx.address(),
+            });
+        }
+    }
+
+    /// The campaign does not count it as in flight any more.
+    pub(super) fn uncount(&mut self, i: usize, declined: bool) {
+        let active = &mut self.active[i];
+        if !std::mem::take(&mut active.is_counted) {
+            return;
+        }
+        if let Some(donation) = &active.donation {
+            self.shard
+                .campaign(&donation.request.campaign_id)
+                .do_send(campaign::Settled { declined });
+        }
+    }
+
+    // ---- accept
+
+    /// The first write of the id: one insert-if-absent of the state that the checks computed.
+    pub(super) fn accept_as(&mut self, i: usize, verdict: Verdict, ctx: &Ctx) {
+        let Some(donation) = self.active[i].donation.clone() else {
+            return;
+        };
+        let now = self.shard.now();
+        let judged = donation.on(
+            Progress::new(),
+            Event::Judged(verdict),
+            now,
+            &self.shard.world.settings.rules,
+        );
+        let Transition { progress, next } = match judged {
+            Ok(transition) => transition,
+            Err(illegal) => {
+                return self
+                    .shard
+                    .world
+                    .telemetry
+                    .illegal(self.active[i].id, &illegal);
+            }
+        };
+        self.active[i].progress = progress;
+        let first = match next {
+            Next::Send | Next::Stay => FirstState::Charging,
+            Next::Wait { pause, kind } => self.first_pending(i, &pause, kind),
+            Next::Finish(ending) => {
+                let sequence = self.active[i].progress.sequence + 1;
+                FirstState::Finished(Box::new(Finish {
+                    ending,
+                    at_ms: now.wall_ms,
+                    sequence,
+                }))
+            }
+        };
+        self.active[i].stage = Stage::Accepting(first);
+        self.write(i, ctx);
+    }
+
+    fn first_pending(&mut self, i: usize, pause: &Pause, kind: PendingKind) -> FirstState {
+        let due_ms = self.due_ms(pause);
+        let told = self.told_pending(i, due_ms, kind);
+        let progress = Box::new(self.active[i].progress.clone());
+        FirstState::Pending {
+            pending: Pending {
+                version: 1,
+                due_ms,
+                kind,
+            },
+            progress,
+            told,
+        }
+    }
+
+    pub(super) fn accepted(&mut self, i: usize, accepted: Accepted, ctx: &Ctx) {
+        let row = match accepted {
+            Accepted::New(row) => row,
+            Accepted::Known(recorded) => return self.known(i, recorded, ctx),
+            Accepted::Fenced => return self.fenced(i, ctx),
+        };
+        let active = &mut self.active[i];
+        let first = match std::mem::replace(&mut active.stage, Stage::Sending) {
+            Stage::Accepting(first) => first,
+            other => return active.stage = other,
+        };
+        active.is_accepted = true;
+        active.row = row;
+        match first {
+            FirstState::Charging => self.send(i, ctx),
+            FirstState::Pending { pending, told, .. } => {
+                active.version = pending.version;
+                self.leave(
+                    i,
+                    told,
+                    Fate::Pending {
+                        due_ms: pending.due_ms,
+                        kind: pending.kind,
+                    },
+                    ctx,
+                );
+            }
+            FirstState::Finished(finish) => self.leave_finished(i, &finish, false, ctx),
+        }
+    }
+
+    /// The id was known: what is recorded decides, and what was computed is dropped.
+    fn known(&mut self, i: usize, recorded: Box<Recorded>, ctx: &Ctx) {
+        self.uncount(i, false);
+        let asked = self.active[i].donation.clone();
+        let differs =
+            asked.and_then(|asked| asked.request.same_content(&recorded.donation.request).err());
+        let id = self.active[i].id;
+        self.put_window(&recorded);
+        if let Some(field) = differs {
+            self.give_turn_back(id, ctx);
+            self.active.retain(|active| active.id != id);
+            return self.shard.router.do_send(Refused::id_reused(id, field));
+        }
+        self.resume(i, recorded, ctx);
+    }
+
+    // ---- what is recorded takes the place of what was known here
+
+    /// Goes on from what the store says: republishes what is told, or takes over what is unfinished.
+    pub(super) fn resume(&mut self, i: usize, recorded: Box<Recorded>, ctx: &Ctx) {
+        self.put_recorded(i, &recorded);
+        let Recorded {
+            pending,
+            finish,
+            told,
+            ..
+        } = *recorded;
+        if let Some(finish) = finish {
+            return self.leave_finished(i, &finish, pending.is_some(), ctx);
+        }
+        let id = self.active[i].id;
+        match pending {
+            Some((pending, _)) if !told.is_empty() => {
+                self.leave(
+                    i,
+                    None,
+                    Fate::Pending {
+                        due_ms: pending.due_ms,
+                        kind: pending.kind,
+                    },
+                    ctx,
+                );
+            }
+            _ => {
+                self.active[i].stage = Stage::Waiting;
+                self.take_turn(id, ctx);
+            }
+        }
+    }
+
+    /// Takes over what the store recorded of the donation.
+    pub(super) fn put_recorded(&mut self, i: usize, recorded: &Recorded) {
+        let active = &mut self.active[i];
+        active.is_accepted = true;
+        active.row = recorded.row;
+        active.donation = Some(Arc::clone(&recorded.donation));
+        active.last_told = recorded.told.last().cloned();
+        active.answered_by = recorded.answered_by.clone();
+        active.sends.clear();
+        (active.version, active.progress) = match &recorded.pending {
+            Some((pending, progress)) => (pending.version, progress.clone()),
+            None => (0, Progress::first_sent(recorded.donation.accepted_at_ms)),
+        };
+    }
+
+    /// A due donation that was read: it is taken on.
+    pub(super) fn take_on(&mut self, i: usize, ctx: &Ctx) {
+        let id = self.active[i].id;
+        self.active[i].stage = Stage::Waiting;
+        self.take_turn(id, ctx);
+    }
+
+    // ---- one event
+
+    /// The domain decides what the event makes of the donation; then that is made durable.
+    pub(super) fn apply(&mut self, i: usize, event: Event, ctx: &Ctx) {
+        let Some(donation) = self.active[i].donation.clone() else {
+            return;
+        };
+        let now = self.shard.now();
+        let progress = self.active[i].progress.clone();
+        match donation.on(progress, event, now, &self.shard.world.settings.rules) {
+            Ok(Transition { progress, next }) => {
+                let stays = next == Next::Stay;
+                self.active[i].progress = progress;
+                if !stays {
+                    self.carry_out(i, next, ctx);
+                }
+            }
+            Err(illegal) => self
+                .shard
+                .world
+                .telemetry
+                .illegal(self.active[i].id, &illegal),
+        }
+    }
+
+    fn carry_out(&mut self, i: usize, next: Next, ctx: &Ctx) {
+        match next {
+            Next::Send => self.permit(i, ctx),
+            // The turn is still ours: the next call follows at once, permitted by one write.
+            Next::Wait {
+                pause: Pause::None, ..
+            } => self.apply(i, Event::Due, ctx),
+            Next::Wait { pause, kind } => self.wait(i, &pause, kind, ctx),
+            Next::Finish(ending) => {
+                let finish = Finish {
+                    ending,
+                    at_ms: self.shard.world.clock.wall_ms(),
+                    sequence: self.active[i].progress.sequence + 1,
+                };
+                self.finish(i, finish, ctx);
+            }
+            Next::Stay => {}
+        }
+    }
+
+    /// A send that is not the first needs a durable permission. Until its answer the row is due only after the
+    /// gateway's timeout, so that nobody repeats the send before.
+    fn permit(&mut self, i: usize, ctx: &Ctx) {
+        self.active[i].note_send();
+        let settings = &self.shard.world.settings;
+        let due_ms =
+            self.active[i].progress.permitted_at_ms + settings.gateway_timeout_ms + SEND_GRACE_MS;
+        let unknown = self.active[i].progress.state == State::Unknown;
+        let kind = if unknown {
+            PendingKind::Unknown
+        } else {
+            PendingKind::Retrying
+        };
+        self.advance(i, due_ms, kind, None, Then::Send, ctx);
+    }
+
+    fn wait(&mut self, i: usize, pause: &Pause, kind: PendingKind, ctx: &Ctx) {
+        let due_ms = self.due_ms(pause);
+        let settings = &self.shard.world.settings;
+        let now_ms = self.shard.world.clock.wall_ms();
+        let is_soon = due_ms - now_ms <= settings.quiet_ms
+            && now_ms - self.active[i].since_ms <= settings.in_flight_ms;
+        if is_soon && !self.shard.draining.get() {
+            return self.advance(i, due_ms, kind, None, Then::Rest { due_ms }, ctx);
+        }
+        let told = self.told_pending(i, due_ms, kind);
+        self.advance(
+            i,
+            due_ms,
+            kind,
+            told.clone(),
+            Then::Leave { due_ms, kind, told },
+            ctx,
+        );
+    }
+
+    /// The drain's deadline is over: what is on the wire is due once it must have ended.
+    pub(super) fn set_aside_all(&mut self, ctx: &Ctx) {
+        for i in 0..self.active.len() {
+            let active = &self.active[i];
+            if !active.is_accepted
+                || !matches!(
+                    active.stage,
+                    Stage::Sending | Stage::Waiting | Stage::Resting
+                )
+            {
+                continue;
+            }
+            let began_ms = active.progress.permitted_at_ms.max(active.since_ms);
+            let due_ms = began_ms + self.shard.world.settings.gateway_timeout_ms + SEND_GRACE_MS;
+            self.apply(
+                i,
+                Event::SetAside {
+                    kind: PendingKind::Drained,
+                    due_ms,
+                },
+                ctx,
+            );
+        }
+    }
+
+    // ---- writes: each can be done again
+
+    pub(super) fn advance(
+        &mut self,
+        i: usize,
+        due_ms: i64,
+        kind: PendingKind,
+        told: Option<Told>,
+        then: Then,
+        ctx: &Ctx,
+    ) {
+        let active = &mut self.active[i];
+        let write = AdvanceWrite {
+            id: active.id,
+            row: active.row,
+            shard: self.shard.shard,
+            epoch: self.shard.epoch.get(),
+            seen_version: active.version,
+            pending: Pending {
+                version: active.version + 1,
+                due_ms,
+                kind,
+            },
+            progress: Box::new(active.progress.clone()),
+            sends: std::mem::take(&mut active.sends),
+            told,
+            answered_by: active.answered_by.clone(),
+        };
+        active.stage = Stage::Advancing(Box::new(write), then);
+        self.write(i, ctx);
+    }
+
+    pub(super) fn finish(&mut self, i: usize, finish: Finish, ctx: &Ctx) {
+        let active = &mut self.active[i];
+        let Some(donation) = active.donation.clone() else {
+            return;
+        };
+        let write = FinishWrite {
+            donation,
+            row: active.row,
+            finish,
+            pending: active.version > 0,
+            sends: std::mem::take(&mut active.sends),
+            answered_by: active.answered_by.clone(),
+        };
+        active.stage = Stage::Finishing(Box::new(write));
+        self.write(i, ctx);
+    }
+
+    /// Hands the stage's write or read to the store.
+    fn write(&self, i: usize, ctx: &Ctx) {
+        let Active {
+            id,
+            ref stage,
+            ref donation,
+            ..
+        } = self.active[i];
+        let store = &self.shard.world.store;
+        let answer = ctx.address().recipient();
+        match (stage, donation) {
+            (Stage::Accepting(first), Some(donation)) => {
+                let write = AcceptWrite {
+                    donation: Arc::clone(donation),
+                    shard: self.shard.shard,
+                    epoch: self.shard.epoch.get(),
+                    first: first.clone(),
+                };
+                store.accept(
+                    write,
+                    Done::to(answer, move |it| Stored {
+                        id,
+                        what: StoredWhat::Accept(it),
+                    }),
+                );
+            }
+            (Stage::Advancing(write, _), _) => {
+                let done = Done::to(answer, move |it| Stored {
+                    id,
+                    what: StoredWhat::Advance(it),
+                });
+                store.advance((**write).clone(), done);
+            }
+            (Stage::Finishing(write), _) => {
+                let done = Done::to(answer, move |it| Stored {
+                    id,
+                    what: StoredWhat::Finish(it),
+                });
+                store.finish((**write).clone(), done);
+            }
+            (Stage::Loading(_), _) => {
+                store.load(
+                    id,
+                    Done::to(answer, move |it| Stored {
+                        id,
+                        what: StoredWhat::Load(it),
+                    }),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// The store is being opened again: whether the write is durable is not known, and doing it again is harmless.
+    pub(super) fn store_again_later(&self, id: DonationId, ctx: &mut Ctx) {
+        ctx.run_later(STORE_PAUSE, move |user, ctx| {
+            if let Some(i) = user.find(id) {
+                user.write(i, ctx);
+            }
+        });
+    }
+
+    pub(super) fn advanced(&mut self, i: usize, advanced: Advanced, ctx: &Ctx) {
+        let (write, then) = match std::mem::replace(&mut self.active[i].stage, Stage::Sending) {
+            Stage::Advancing(write, then) => (write, then),
+            other => return self.active[i].stage = other,
+        };
+        match advanced {
+            Advanced::Done => {}
+            // Our own write, done again after the store was opened again, finds itself.
+            Advanced::Lost(recorded) if is_own(&write, &recorded) => {}
+            Advanced::Lost(recorded) => return self.resume(i, recorded, ctx),
+            Advanced::Fenced => return self.fenced(i, ctx),
+        }
+        self.active[i].version = write.pending.version;
+        if write.told.is_some() {
+            self.active[i].last_told = write.told;
+        }
+        let id = self.active[i].id;
+        match then {
+            Then::Send => self.send(i, ctx),
+            Then::Rest { due_ms } => {
+                self.active[i].stage = Stage::Resting;
+                self.uncount(i, false);
+                self.give_turn_back(id, ctx);
+                self.shard.router.do_send(Quiet { id, due_ms });
+            }
+            Then::Leave { due_ms, kind, told } => {
+                self.leave(i, told, Fate::Pending { due_ms, kind }, ctx)
+            }
+            Then::Queue => {
+                self.active[i].stage = Stage::Waiting;
+                self.take_turn(id, ctx);
+            }
+        }
+    }
+
+    pub(super) fn finished(&mut self, i: usize, finished: Finished, ctx: &Ctx) {
+        let write = match std::mem::replace(&mut self.active[i].stage, Stage::Sending) {
+            Stage::Finishing(write) => write,
+            other => return self.active[i].stage = other,
+        };
+        let (finish, has_pending_row) = match finished {
+            Finished::Done => (write.finish, write.pending),
+            Finished::Already(recorded) => match recorded.finish {
+                Some(finish) => (finish, recorded.pending.is_some()),
+                None => (write.finish, write.pending),
+            },
+        };
+        self.leave_finished(i, &finish, has_pending_row, ctx);
+    }
+
+    // ---- the send
+
+    fn send(&mut self, i: usize, ctx: &Ctx) {
+        let active = &mut self.active[i];
+        let Some(donation) = active.donation.clone() else {
+            return;
+        };
+        active.stage = Stage::Sending;
+        let send_deadline_ms = self.shard.world.settings.send_deadline_ms;
+        let listed_s = donation.listed_s(&active.progress, send_deadline_ms);
+        self.shard.gateway.do_send(Charge {
+            donation,
+            call: active.progress.call.clone(),
+            intent: active.progress.intent.clone(),
+            listed_s,
+            send: active.progress.send,
+            is_live: active.progress.send == 1,
+            permit: Permit {
+                lease: Arc::clone(&self.shard.lease),
+                permitted_at_boot_ms: self.shard.world.clock.boot_ms(),
+            },
+            reply: ctx.address(),
+        });
+    }
+
+    // ---- leaving
+
+    /// Another owner has the shard: whatever follows is its own. What was in flight here is dropped.
+    fn fenced(&mut self, i: usize, ctx: &Ctx) {
+        let id = self.active[i].id;
+        self.shard.lease.lose();
+        self.uncount(i, false);
+        self.drop_active(id);
+        self.give_turn_back(id, ctx);
+    }
+
+    pub(super) fn drop_active(&mut self, id: DonationId) {
+        self.turn.leave(id);
+        self.active.retain(|active| active.id != id);
+        self.shard.router.do_send(Departed::dropped(id));
+    }
+
+    fn leave_finished(&mut self, i: usize, finish: &Finish, has_pending_row: bool, ctx: &Ctx) {
+        let declined = finish.ending.attempts > 0 && finish.ending.state == State::Failed;
+        self.uncount(i, declined);
+        let id = self.active[i].id;
+        let settled = if finish.ending.state == State::Succeeded {
+            Settled::Counted
+        } else {
+            Settled::Gone
+        };
+        self.window.borrow_mut().settle(id, settled);
+        self.shard.world.telemetry.finished(&finish.ending);
+        self.leave(
+            i,
+            Some(finish.told()),
+            Fate::Finished { has_pending_row },
+            ctx,
+        );
+    }
+
+    /// It is no longer in flight here: the router tells the world.
+    pub(super) fn leave(&mut self, i: usize, told: Option<Told>, fate: Fate, ctx: &Ctx) {
+        self.uncount(i, false);
+        let active = self.active.swap_remove(i);
+        if let Some(donation) = active.donation {
+            self.shard.router.do_send(Departed {
+                id: active.id,
+                donation: Some(donation),
+                told,
+                told_before: active.last_told,
+                fate,
+            });
+        }
+        self.give_turn_back(active.id, ctx);
+    }
+
+    // ---- small things
+
+    fn due_ms(&self, pause: &Pause) -> i64 {
+        let now_ms = self.shard.world.clock.wall_ms();
+        let pause_ms = retry::pause_ms(pause, now_ms, self.shard.world.dice.roll());
+        now_ms.saturating_add(i64::try_from(pause_ms).unwrap_or(i64::MAX))
+    }
+
+    /// The event that tells of a pending donation: once per kind, not per retry.
+    fn told_pending(&mut self, i: usize, due_ms: i64, kind: PendingKind) -> Option<Told> {
+        let now_ms = self.shard.world.clock.wall_ms();
+        let progress = &mut self.active[i].progress;
+        if progress.was_told(kind) {
+            return None;
+        }
+        let what = match (kind, progress.duplicate_of) {
+            (PendingKind::Held, Some(duplicate_of)) => What::NeedsConfirmation {
+                duplicate_of,
+                expires_at_ms: progress.hold_lapses_at_ms,
+            },
+            _ => What::Pending {
+                kind,
+                retry_at_ms: due_ms,
+            },
+        };
+        Some(progress.tell(kind, now_ms, what))
+    }
+
+    /// The window's entry of a known donation is as old as the donation.
+    pub(super) fn put_window(&self, recorded: &Recorded) {
+        let mut window = self.window.borrow_mut();
+        let donation = &recorded.donation;
+        let is_held = recorded
+            .pending
+            .as_ref()
+            .is_some_and(|(_, progress)| progress.state == State::Held);
+        let standing = match recorded.finish.as_ref().map(|finish| finish.ending.state) {
+            Some(State::Succeeded) => Standing::Counted,
+            Some(_) => {
+                window.settle(donation.request.id, Settled::Gone);
+                return;
+            }
+            None if is_held => Standing::Held,
+            None => Standing::Open,
+        };
+        window.insert(Entry::new(
+            &donation.request,
+            donation.recorded_at_ms,
+            standing,
+        ));
+    }
+
+    pub(super) fn begin_load(&mut self, id: DonationId, load: Load, ctx: &Ctx) {
+        let now_ms = self.shard.world.clock.wall_ms();
+        self.active
+            .push(Active::unread(id, Stage::Loading(load), now_ms));
+        self.write(self.active.len() - 1, ctx);
+    }
+}
+
+/// Whether what is recorded is just what this write wanted to record.
+fn is_own(write: &AdvanceWrite, recorded: &Recorded) -> bool {
+    recorded.finish.is_none()
+        && recorded
+            .pending
+            .as_ref()
+            .is_some_and(|(pending, progress)| {
+                pending.version == write.pending.version && *progress == *write.progress
+            })
+}

@@ -1,0 +1,315 @@
+//! An instance with everything in memory, on one thread, in virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::Addr;
+use almoner_actors::gateway::GatewayActor;
+use almoner_actors::guard::{self, Policy};
+use almoner_actors::intake::ShardIntake;
+use almoner_actors::memory::{
+    FixedDice, MemoryGateway, MemoryOutcomes, MemorySource, MemoryStore, Plan, TokioClock,
+};
+use almoner_actors::ports::{
+    Admission, Clock, Done, Gateway, GatewayCall, Intake, LogRange, RawRecord, Store, TimestampType,
+};
+use almoner_actors::telemetry::Telemetry;
+use almoner_actors::watchers::Watchers;
+use almoner_actors::world::{Alarm, Credits, Settings, World};
+use almoner_domain::campaign::{Campaign, CampaignChange, Status};
+use almoner_domain::donation::Rules;
+use almoner_domain::ids::{CampaignId, DonationId, Shard, UserId};
+use almoner_domain::money::{Currency, Money};
+use almoner_domain::outcome::{OutcomeView, decode};
+use almoner_domain::partition::Partitioner;
+use almoner_domain::request::{self, DonationRequest, HoldAnswer, Request};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+pub const START_MS: i64 = 1_790_000_000_000;
+pub const SHARD: Shard = Shard(0);
+
+pub fn settings() -> Settings {
+    Settings {
+        rules: Rules {
+            attempts_max: 5,
+            key_lifetime_ms: 24 * 3_600_000,
+            reconcile_bound_ms: 24 * 3_600_000,
+            max_age_ms: 72 * 3_600_000,
+            confirm_within_ms: 900_000,
+        },
+        requests: request::Rules::default(),
+        partitioner: Partitioner::Murmur2Random,
+        partitions: 1,
+        group_id: "almoner".into(),
+        duplicate_window_ms: 60_000,
+        in_flight_max: 4_096,
+        user_waiting_max: 8,
+        user_held_max: 3,
+        campaign_in_flight_max: 1_024,
+        campaign_per_minute_max: 0,
+        user_per_minute_max: 0,
+        campaign_declines_per_minute_max: 0,
+        campaign_ttl_ms: 30_000,
+        unknown_campaigns_accepted: false,
+        quiet_ms: 2_000,
+        in_flight_ms: 10_000,
+        queue_patience_ms: 30_000,
+        gateway_timeout_ms: 30_000,
+        send_deadline_ms: 30_000,
+        session_timeout_ms: 45_000,
+        drain_timeout_ms: 25_000,
+        pending_max: 100_000,
+        unknown_max: 10_000,
+        gateway_in_flight_max: 512,
+        gateway_per_second_max: 0,
+        gateway_endpoint_per_second_max: 0,
+        needs_every_partition: true,
+        after_restore: false,
+        new_log: false,
+    }
+}
+
+/// Runs a story in virtual time, all on this thread.
+pub fn story(tell: impl AsyncFnOnce()) {
+    let paused = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap()
+    };
+    actix::System::with_tokio_rt(paused).block_on(tell());
+}
+
+/// What outlives a crash of the instance.
+#[derive(Clone)]
+pub struct Durable {
+    pub clock: Arc<dyn Clock>,
+    pub store: Arc<MemoryStore>,
+    pub gateway: Arc<MemoryGateway>,
+    pub outcomes: Arc<MemoryOutcomes>,
+    pub source: Arc<MemorySource>,
+}
+
+impl Durable {
+    pub fn new(planner: impl FnMut(&GatewayCall) -> Plan + Send + 'static) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(START_MS));
+        let durable = Self {
+            gateway: Arc::new(MemoryGateway::planned(Arc::clone(&clock), planner)),
+            clock,
+            store: Arc::default(),
+            outcomes: Arc::default(),
+            source: Arc::default(),
+        };
+        durable.store.put_campaign(
+            CampaignChange::Described(campaign("camp", Status::Open)),
+            Done::new(|_| {}),
+        );
+        durable.store.put_campaign(
+            CampaignChange::Described(campaign("shut", Status::Closed)),
+            Done::new(|_| {}),
+        );
+        durable
+    }
+}
+
+fn campaign(id: &str, status: Status) -> Campaign {
+    Campaign {
+        campaign_id: CampaignId::parse(id).unwrap(),
+        version: 1,
+        status,
+        currency: Currency::from_code("EUR").unwrap(),
+        creator_account: "acct_1".into(),
+        amount_minor_min: None,
+        amount_minor_max: Some(1_000_000),
+        title: "".into(),
+    }
+}
+
+/// One running instance.
+pub struct Instance {
+    pub durable: Durable,
+    pub world: Arc<World>,
+    pub intake: ShardIntake,
+    pub alarms: UnboundedReceiver<Alarm>,
+    pub next_offset: i64,
+    _gateway: Addr<GatewayActor>,
+}
+
+impl Instance {
+    pub fn start(durable: &Durable) -> Self {
+        Self::start_with(
+            durable,
+            settings(),
+            LogRange {
+                committed: None,
+                low: 0,
+                high: 0,
+            },
+        )
+    }
+
+    pub fn start_with(durable: &Durable, settings: Settings, log: LogRange) -> Self {
+        let (sender, alarms) = tokio::sync::mpsc::unbounded_channel();
+        let world = Arc::new(World {
+            store: durable.store.clone(),
+            gateway: Arc::clone(&durable.gateway) as Arc<dyn Gateway>,
+            outcomes: durable.outcomes.clone(),
+            source: durable.source.clone(),
+            clock: durable.clock.clone(),
+            dice: Arc::new(FixedDice(0.5)),
+            credits: Credits::new(settings.in_flight_max),
+            settings,
+            watchers: Watchers::default(),
+            telemetry: Telemetry::new(),
+            alarms: sender,
+        });
+        let gateway = guard::start(
+            GatewayActor::new(Arc::clone(&world)),
+            Policy::SERVICE,
+            |_| {},
+        );
+        let arbiters = vec![actix::Arbiter::current()];
+        let mut intake = ShardIntake::new(
+            Arc::clone(&world),
+            arbiters,
+            gateway.clone(),
+            "donations.requests".into(),
+        );
+        intake.assigned(SHARD, log);
+        let next_offset = log.committed.unwrap_or(log.low);
+        Self {
+            durable: durable.clone(),
+            world,
+            intake,
+            alarms,
+            next_offset,
+            _gateway: gateway,
+        }
+    }
+
+    /// Publishes a request and says at which offset.
+    pub fn publish(&mut self, request: &Request) -> i64 {
+        let offset = self.next_offset;
+        self.next_offset += 1;
+        self.publish_at(
+            offset,
+            request.user_id().as_str().as_bytes(),
+            &request::encode(request),
+        );
+        offset
+    }
+
+    pub fn publish_at(&mut self, offset: i64, key: &[u8], value: &[u8]) {
+        let record = RawRecord {
+            topic: "donations.requests",
+            shard: SHARD,
+            offset,
+            timestamp_ms: self.durable.clock.wall_ms(),
+            timestamp_type: TimestampType::LogAppendTime,
+            key: Some(key),
+            value: Some(value),
+            headers: Vec::new(),
+        };
+        assert_eq!(self.intake.offer(&record), Admission::Taken);
+        self.intake.flush();
+    }
+
+    pub fn outcomes(&self) -> Vec<Seen> {
+        self.durable
+            .outcomes
+            .published()
+            .messages
+            .iter()
+            .map(|message| Seen::of(&message.value))
+            .collect()
+    }
+
+    /// The types of one donation's events, in the order in which they were published.
+    pub fn events_of(&self, id: DonationId) -> Vec<String> {
+        let id = id.to_string();
+        self.outcomes()
+            .into_iter()
+            .filter(|seen| seen.donation_id == id)
+            .map(|seen| seen.what())
+            .collect()
+    }
+
+    pub fn committed(&self) -> i64 {
+        self.durable
+            .source
+            .commits()
+            .last()
+            .map_or(0, |commit| commit.next_offset)
+    }
+
+    /// Goes on, in virtual time, until it is so; fails after an hour of it.
+    pub async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        for _ in 0..36_000 {
+            if is_so(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("not within an hour: {what}; outcomes {:?}", self.outcomes());
+    }
+
+    /// The process dies: nothing in memory is left.
+    pub fn die(mut self) -> Durable {
+        self.intake.lost(&[SHARD]);
+        self.durable
+    }
+}
+
+/// What a test looks at of an outcome.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seen {
+    pub donation_id: String,
+    pub event_type: String,
+    pub reason: Option<String>,
+    pub sequence: Option<u32>,
+    pub offset: i64,
+}
+
+impl Seen {
+    fn of(value: &[u8]) -> Self {
+        let view: OutcomeView<'_> = decode(value).unwrap();
+        Self {
+            donation_id: view.donation_id.to_string(),
+            event_type: view.event_type.to_string(),
+            reason: view.reason.map(|reason| reason.to_string()),
+            sequence: view.sequence,
+            offset: view.source.as_ref().map_or(-1, |source| source.offset),
+        }
+    }
+
+    pub fn what(&self) -> String {
+        match &self.reason {
+            Some(reason) => format!("{} {reason}", self.event_type),
+            None => self.event_type.clone(),
+        }
+    }
+}
+
+pub fn id(n: u8) -> DonationId {
+    DonationId([n; 16])
+}
+
+pub fn donate(n: u8, user: &str, amount_minor: u64) -> DonationRequest {
+    DonationRequest {
+        id: id(n),
+        user_id: UserId::parse(user).unwrap(),
+        campaign_id: CampaignId::parse("camp").unwrap(),
+        amount: Money::new(amount_minor, Currency::from_code("EUR").unwrap()).unwrap(),
+        payment_method: "pm_card_visa".into(),
+        gateway_customer: None,
+        information: None,
+    }
+}
+
+pub fn hold_answer(n: u8, user: &str) -> HoldAnswer {
+    HoldAnswer {
+        id: id(n),
+        user_id: UserId::parse(user).unwrap(),
+    }
+}

@@ -1,0 +1,290 @@
+//! One instance: everything is made here, in the order in which it is needed, and stopped in the opposite one.
+
+mod settings;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use actix_rt::{Arbiter, System, SystemRunner};
+use almoner_actors::gateway::GatewayActor;
+use almoner_actors::guard::{self, Policy, Report};
+use almoner_actors::intake::ShardIntake;
+use almoner_actors::ports::{Clock, Done, Outcomes, Store};
+use almoner_actors::telemetry::Telemetry;
+use almoner_actors::watchers::Watchers;
+use almoner_actors::world::{Alarm, Credits, World};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+pub use settings::{StartFlags, settings_of};
+
+use crate::clock::{RandomDice, SystemClock};
+use crate::config::Config;
+use crate::gateway::{self, StripeGateway};
+use crate::kafka::campaigns::CampaignsReader;
+use crate::kafka::consumer::{Consumer, Prepared};
+use crate::kafka::error::KafkaError;
+use crate::kafka::options::{KafkaOptions, Topics};
+use crate::kafka::outcomes::KafkaOutcomes;
+use crate::kafka::topics;
+use crate::store::sqlite::{OpenError, SqliteStore};
+
+/// How long the broker may take to say what topics it has.
+const METADATA_WITHIN: Duration = Duration::from_secs(10);
+/// How long the campaigns that the topic holds may take to be read.
+const CAMPAIGNS_WITHIN: Duration = Duration::from_secs(600);
+/// How long what was told may take to be acknowledged at the end.
+const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
+/// Connections with HTTP/2 by prior knowledge: one alone would be a thread's worth.
+const CONNECTIONS_H2: usize = 4;
+
+/// Why an instance did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The broker.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The gateway's options.
+    #[error(transparent)]
+    Gateway(#[from] gateway::InvalidOptions),
+    /// The machine gave no thread.
+    #[error("a runtime could not be made: {0}")]
+    Runtime(#[from] std::io::Error),
+    /// The campaigns topic was not read to its end.
+    #[error(
+        "the campaigns topic was not read to its end within {0:?}: without it donations would be refused wrongly"
+    )]
+    Campaigns(Duration),
+    /// The store could not begin another log.
+    #[error("the store could not take the log for a new one: {0}")]
+    NewLog(almoner_actors::ports::StoreError),
+}
+
+/// The runtimes of a process: one for all I/O, and an arbiter for each core, whose actors' I/O runs on the former.
+pub struct Runtimes {
+    /// All I/O.
+    pub io: &'static Runtime,
+    arbiters: Vec<Arbiter>,
+    /// Arbiters belong to a system; it does nothing by itself.
+    _system: SystemRunner,
+}
+
+impl Runtimes {
+    /// Starts them. A process does so once, so the I/O runtime lives as long as the process.
+    ///
+    /// # Errors
+    /// The machine gave no thread.
+    pub fn start() -> Result<Self, std::io::Error> {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let io = Builder::new_multi_thread()
+            .worker_threads(cores)
+            .thread_name("io")
+            .enable_all()
+            .build()?;
+        let io: &'static Runtime = Box::leak(Box::new(io));
+        let system = System::with_tokio_rt(move || io);
+        let arbiter = |_| Arbiter::try_with_tokio_rt(move || Ok(io));
+        let arbiters = (0..cores).map(arbiter).collect::<Result<_, _>>()?;
+        Ok(Self {
+            io,
+            arbiters,
+            _system: system,
+        })
+    }
+
+    /// The arbiters' handles.
+    #[must_use]
+    pub fn arbiters(&self) -> Vec<actix_rt::ArbiterHandle> {
+        self.arbiters.iter().map(Arbiter::handle).collect()
+    }
+}
+
+impl Drop for Runtimes {
+    fn drop(&mut self) {
+        for arbiter in self.arbiters.drain(..) {
+            arbiter.stop();
+            // An arbiter that panicked has nothing left to end.
+            let _ = arbiter.join();
+        }
+    }
+}
+
+/// A running instance.
+pub struct App {
+    /// What the actors share.
+    pub world: Arc<World>,
+    /// The store, for whoever reads beside the actors.
+    pub store: Arc<SqliteStore>,
+    /// What a person must know of.
+    pub alarms: UnboundedReceiver<Alarm>,
+    consumer: Consumer,
+    campaigns: CampaignsReader,
+    outcomes: Arc<KafkaOutcomes>,
+}
+
+impl App {
+    /// Starts an instance: store, gateway, producer, campaigns, then the actors and, last, the consumer.
+    ///
+    /// # Errors
+    /// The first thing that could not be started; what was started before is stopped.
+    pub fn start(
+        config: &Config,
+        flags: StartFlags,
+        runtimes: &Runtimes,
+    ) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = Arc::new(SqliteStore::open(&config.store.path)?);
+        if flags.new_log {
+            begin_new_log(&store)?;
+        }
+        let gateway = StripeGateway::new(&gateway_options(config), runtimes.io.handle().clone())?;
+        let kafka = kafka_options(config);
+        let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
+        let outcomes = Arc::new(KafkaOutcomes::start(&kafka)?);
+        let campaigns = read_campaigns(&kafka, &store, &outcomes)?;
+        let prepared = Prepared::new(&kafka)?;
+
+        let (alarm, alarms) = tokio::sync::mpsc::unbounded_channel();
+        let settings = settings_of(config, partitions, flags);
+        let world = Arc::new(World {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            gateway: Arc::new(gateway),
+            outcomes: Arc::clone(&outcomes) as Arc<dyn Outcomes>,
+            source: prepared.source(),
+            clock: Arc::clone(&clock),
+            dice: Arc::new(RandomDice),
+            credits: Credits::new(settings.in_flight_max),
+            settings,
+            watchers: Watchers::default(),
+            telemetry: Telemetry::new(),
+            alarms: alarm,
+        });
+        let intake = start_actors(&world, runtimes, kafka.topics.requests.as_str().into());
+        let consumer = prepared.start(Box::new(intake), clock)?;
+        Ok(Self {
+            world,
+            store,
+            alarms,
+            consumer,
+            campaigns,
+            outcomes,
+        })
+    }
+
+    /// Drains and stops: no more is read, what is in flight is finished or made pending, what was decided is told and
+    /// committed, the group is left. Blocks; never call it on a runtime's thread.
+    pub fn stop(self) {
+        self.consumer.stop();
+        drop(self.campaigns);
+        self.outcomes.stop(PUBLISH_WITHIN);
+    }
+}
+
+/// Starts the gateway actor, and the intake that starts a router for each shard.
+#[must_use]
+pub fn start_actors(world: &Arc<World>, runtimes: &Runtimes, topic: Arc<str>) -> ShardIntake {
+    let arbiters = runtimes.arbiters();
+    let (shared, alarmed) = (Arc::clone(world), Arc::clone(world));
+    let report = move |report| {
+        if let Report::Quarantined { panic } = report {
+            alarmed.raise(Alarm::Escalated {
+                what: format!("the gateway actor keeps crashing: {panic}"),
+            });
+        }
+    };
+    let gateway = guard::start_in(
+        &arbiters[0],
+        move || GatewayActor::new(shared),
+        Policy::SERVICE,
+        report,
+    );
+    ShardIntake::new(Arc::clone(world), arbiters, gateway, topic)
+}
+
+fn begin_new_log(store: &SqliteStore) -> Result<(), StartError> {
+    let (sender, raised) = mpsc::channel();
+    store.raise_log_generation(Done::new(move |result| {
+        // The receiver waits below.
+        let _ = sender.send(result);
+    }));
+    let stopped = almoner_actors::ports::StoreError::Stopped;
+    raised
+        .recv()
+        .unwrap_or(Err(stopped))
+        .map(drop)
+        .map_err(StartError::NewLog)
+}
+
+/// Campaigns are known before the first donation is judged.
+fn read_campaigns(
+    kafka: &KafkaOptions,
+    store: &Arc<SqliteStore>,
+    outcomes: &Arc<KafkaOutcomes>,
+) -> Result<CampaignsReader, StartError> {
+    let (sender, caught_up) = mpsc::channel();
+    let done = Done::new(move |()| {
+        // Whoever stopped waiting has said so.
+        let _ = sender.send(());
+    });
+    let (store, outcomes) = (
+        Arc::clone(store) as Arc<dyn Store>,
+        Arc::clone(outcomes) as Arc<dyn Outcomes>,
+    );
+    let reader = CampaignsReader::start(kafka, store, outcomes, done)?;
+    match caught_up.recv_timeout(CAMPAIGNS_WITHIN) {
+        Ok(()) if reader.caught_up() => Ok(reader),
+        _ => Err(StartError::Campaigns(CAMPAIGNS_WITHIN)),
+    }
+}
+
+/// The gateway's part of the configuration, as its client takes it.
+#[must_use]
+pub fn gateway_options(config: &Config) -> gateway::Options {
+    let gateway = &config.gateway;
+    gateway::Options {
+        base_url: gateway.base_url.clone(),
+        api_key: gateway.api_key.to_secret_string(),
+        api_version: gateway.api_version.clone(),
+        timeout: Duration::from_millis(gateway.timeout_ms.into()),
+        connect_timeout: Duration::from_millis(gateway.connect_timeout_ms.into()),
+        connections_max: gateway.connections_max as usize,
+        http2_prior_knowledge: gateway.http2_prior_knowledge,
+        connections_h2: CONNECTIONS_H2,
+    }
+}
+
+/// Kafka's part of the configuration, as its clients take it.
+#[must_use]
+pub fn kafka_options(config: &Config) -> KafkaOptions {
+    let kafka = &config.kafka;
+    let client = kafka
+        .client
+        .expose()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    KafkaOptions {
+        bootstrap_servers: kafka.bootstrap_servers.clone(),
+        group_id: kafka.group_id.clone(),
+        group_instance_id: kafka.instance_id.clone(),
+        topics: Topics {
+            requests: kafka.topics.requests.clone(),
+            outcomes: kafka.topics.outcomes.clone(),
+            dead_letters: kafka.topics.dead_letters.clone(),
+            campaigns: kafka.topics.campaigns.clone(),
+        },
+        partitioner: kafka.partitioner.in_domain(),
+        session_timeout_ms: kafka.session_timeout_ms,
+        drain_timeout_ms: config.shutdown.drain_timeout_ms,
+        client: client.collect(),
+    }
+}
+
+/// Where the store's folder is.
+#[must_use]
+pub fn store_folder(config: &Config) -> PathBuf {
+    config.store.path.clone()
+}

@@ -1,0 +1,39 @@
+//! The command line: every command, in the order of its help.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands;
+
+/// A runtime for donations: no donation lost, no card charged twice, no payout wrong.
+#[derive(Parser, Debug)]
+#[command(
+    name = "almoner",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Exit codes: 0 done, 1 a bad verdict, 2 wrong usage or could not run, 69 a restart may cure it,
+            70 gave up after too many restarts, 78 the configuration is wrong."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Check, show and describe the configuration.
+    Config(commands::config::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

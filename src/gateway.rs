@@ -1,0 +1,228 @@
+//! The client of the payment gateway, which is Stripe or whatever speaks as it does. `CHARGES.md` is its protocol.
+//!
+//! One call is one request (a list: one a page), never repeated here: who calls decides what follows, since a repeat
+//! needs the donation's turn and its key's life.
+
+mod answers;
+mod body;
+mod currency;
+mod form;
+mod stripe;
+mod telemetry;
+mod transport;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use almoner_actors::ports::{Done, Gateway, GatewayCall, Inexpressible};
+use almoner_domain::answer::Answer;
+use almoner_domain::donation::Call;
+use almoner_domain::request::DonationRequest;
+use secrecy::SecretString;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use answers::{Expected, Listed, Useless};
+use body::{Charged, VERSIONS, Version};
+use stripe::{Outgoing, Prepared, Requests, Unsendable};
+use telemetry::Telemetry;
+use transport::{Failure, Transport};
+
+/// The largest answer that is read: an intent has a few kilobytes.
+const ANSWER_MAX_BYTES: usize = 1 << 20;
+
+/// The largest page that is read: a hundred intents, some of which others may have given much metadata.
+const PAGE_MAX_BYTES: usize = 8 << 20;
+
+/// How the gateway is reached.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Scheme, host, port, and a path before `/v1` if there is one.
+    pub base_url: String,
+    /// The secret key of the gateway's account.
+    pub api_key: SecretString,
+    /// The version of the gateway's API for new donations: one of [`api_versions`]. A donation keeps its own.
+    pub api_version: String,
+    /// How long a whole request may take, its answer included.
+    pub timeout: Duration,
+    /// How long connecting may take, TLS included; part of `timeout`.
+    pub connect_timeout: Duration,
+    /// How many connections are open at most with HTTP/1.1; more requests at once wait.
+    pub connections_max: usize,
+    /// Whether HTTP/2 is spoken without asking first. Otherwise HTTP/1.1, or over TLS what the gateway chooses.
+    pub http2_prior_knowledge: bool,
+    /// How many connections there are with `http2_prior_knowledge`.
+    pub connections_h2: usize,
+}
+
+/// Options with which there can be no client.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum InvalidOptions {
+    /// Not an address. It is not shown: it may hold a password.
+    #[error(
+        "the gateway's base_url is no address that can be used; give http:// or https://, host, port and maybe a \
+         path, without user, password or query"
+    )]
+    BaseUrl,
+    /// The key is not shown.
+    #[error(
+        "the gateway's API key is empty or has characters that no header can carry; check for line breaks"
+    )]
+    ApiKey,
+    /// Bodies are frozen for a version of the API, so it cannot be any.
+    #[error("this release does not speak version {0:?} of the gateway's API; choose one of {known:?}", known = api_versions())]
+    ApiVersion(String),
+    /// Nothing could ever be sent.
+    #[error("the timeouts and the number of connections must be more than 0")]
+    Nothing,
+}
+
+/// The versions of the gateway's API that this release speaks, the newest last.
+#[must_use]
+pub fn api_versions() -> Vec<&'static str> {
+    VERSIONS.iter().map(|version| version.api_version).collect()
+}
+
+/// The gateway over HTTP.
+pub struct StripeGateway {
+    client: Arc<Client>,
+    handle: Handle,
+}
+
+struct Client {
+    requests: Requests,
+    transport: Transport,
+    telemetry: Telemetry,
+    version: &'static Version,
+}
+
+impl StripeGateway {
+    /// A client whose calls run on `handle`'s runtime. Nothing is connected before the first call.
+    ///
+    /// # Errors
+    /// [`InvalidOptions`] says which option and what to do.
+    pub fn new(options: &Options, handle: Handle) -> Result<Self, InvalidOptions> {
+        let version = Version::speaking(&options.api_version)
+            .ok_or_else(|| InvalidOptions::ApiVersion(options.api_version.clone()))?;
+        let nothing = options.timeout.is_zero()
+            || options.connect_timeout.is_zero()
+            || options.connections_max == 0
+            || options.connections_h2 == 0;
+        if nothing {
+            return Err(InvalidOptions::Nothing);
+        }
+        let client = Client {
+            requests: Requests::new(&options.base_url, &options.api_key)?,
+            transport: Transport::new(options),
+            telemetry: Telemetry::new(),
+            version,
+        };
+        Ok(Self {
+            client: Arc::new(client),
+            handle,
+        })
+    }
+}
+
+impl Gateway for StripeGateway {
+    fn freeze(&self, request: &DonationRequest) -> Result<u16, Inexpressible> {
+        Charged::new(request.amount)
+            .map(|_| self.client.version.number)
+            .ok_or(Inexpressible)
+    }
+
+    fn call(&self, call: GatewayCall, done: Done<Answer>) {
+        let client = Arc::clone(&self.client);
+        self.handle.spawn(async move {
+            let began = Instant::now();
+            let answer = client.answer(&call).await;
+            client
+                .telemetry
+                .answered(&call.call, &answer, began.elapsed());
+            done.call(answer);
+        });
+    }
+}
+
+/// Why a call has no answer of the gateway's.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+enum NoAnswer {
+    Unsendable(#[from] Unsendable),
+    Failed(#[from] Failure),
+    Useless(#[from] Useless),
+}
+
+impl Client {
+    async fn answer(&self, call: &GatewayCall) -> Answer {
+        self.try_answer(call)
+            .await
+            .unwrap_or_else(|none| self.instead(call, none))
+    }
+
+    async fn try_answer(&self, call: &GatewayCall) -> Result<Answer, NoAnswer> {
+        let prepared = Prepared::new(call)?;
+        let expected = Expected {
+            call: &call.call,
+            donation: call.donation.request.id,
+            charged: prepared.charged,
+            intent: prepared.intent(),
+        };
+        if call.call == Call::List {
+            return self.list(&prepared, &expected).await;
+        }
+        let request: Outgoing = self.requests.one(&prepared)?;
+        let reply = self.transport.send(request, ANSWER_MAX_BYTES).await?;
+        Ok(answers::read(&expected, &reply)?)
+    }
+
+    /// The list to its end: a part of it would prove no absence.
+    async fn list(
+        &self,
+        prepared: &Prepared<'_>,
+        expected: &Expected<'_>,
+    ) -> Result<Answer, NoAnswer> {
+        let mut own = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let request = self.requests.page(prepared, after.as_deref())?;
+            let reply = self.transport.send(request, PAGE_MAX_BYTES).await?;
+            let page: Listed = match answers::read_page(expected, &reply)? {
+                Ok(page) => page,
+                Err(answer) => return Ok(answer),
+            };
+            own.extend(page.own);
+            match page.next_after {
+                None => return Ok(Answer::Listed(own)),
+                // A list that goes in circles would never end.
+                same if same == after => {
+                    return Err(Failure::Lost("the list does not go on".into()).into());
+                }
+                next => after = next,
+            }
+        }
+    }
+
+    fn instead(&self, call: &GatewayCall, none: NoAnswer) -> Answer {
+        let why = none.to_string().into();
+        match none {
+            NoAnswer::Unsendable(_) => Answer::OurDefect {
+                status: 0,
+                what: why,
+            },
+            NoAnswer::Failed(Failure::NotSent(_)) => Answer::NotSent(why),
+            NoAnswer::Failed(Failure::Lost(_)) | NoAnswer::Useless(Useless::Unreadable { .. }) => {
+                Answer::Lost(why)
+            }
+            NoAnswer::Useless(Useless::NotOurs(_)) => {
+                self.telemetry.not_ours();
+                tracing::error!(
+                    donation = %call.donation.request.id,
+                    call = call.call.name(),
+                    "{why}; until a person has looked, its outcome counts as unknown"
+                );
+                Answer::Lost(why)
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The fields that are read of the gateway's JSON, borrowed from the answer's bytes; all others are skipped.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+/// Text that is borrowed unless it holds escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A payment intent.
+#[derive(Deserialize)]
+pub(super) struct WireIntent<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    #[serde(borrow)]
+    pub object: Text<'a>,
+    pub amount: u64,
+    #[serde(borrow)]
+    pub currency: Text<'a>,
+    #[serde(borrow)]
+    pub status: Text<'a>,
+    pub created: i64,
+    #[serde(borrow, default)]
+    pub latest_charge: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    metadata: Option<Metadata<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow, default)]
+    donation_id: Option<Text<'a>>,
+}
+
+/// One page of a list of payment intents.
+#[derive(Deserialize)]
+pub(super) struct Page<'a> {
+    #[serde(borrow)]
+    pub object: Text<'a>,
+    #[serde(borrow)]
+    pub data: Vec<WireIntent<'a>>,
+    pub has_more: bool,
+}
+
+/// The body of every error.
+#[derive(Deserialize)]
+pub(super) struct ErrorBody<'a> {
+    #[serde(borrow)]
+    pub error: WireError<'a>,
+}
+
+/// What is wrong.
+#[derive(Deserialize)]
+pub(super) struct WireError<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Text<'a>,
+    #[serde(borrow, default)]
+    code: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub decline_code: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub param: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub message: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub payment_intent: Option<WireIntent<'a>>,
+}
+
+impl Text<'_> {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl WireIntent<'_> {
+    /// The donation that it says it is for.
+    pub(super) fn donation_id(&self) -> Option<&str> {
+        let id = self.metadata.as_ref()?.donation_id.as_ref()?;
+        Some(id.as_str())
+    }
+}
+
+impl WireError<'_> {
+    /// Which error it is, within its type.
+    pub(super) fn code(&self) -> Option<&str> {
+        self.code.as_ref().map(Text::as_str)
+    }
+
+    /// Type, code and parameter. The message is left out: it may quote what was sent.
+    pub(super) fn named(&self) -> String {
+        let code = self.code().unwrap_or("no code");
+        let param = self.param.as_ref().map_or("no parameter", Text::as_str);
+        format!("{}, {code}, {param}", self.kind.as_str())
+            .chars()
+            .take(200)
+            .collect()
+    }
+}

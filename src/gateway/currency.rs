@@ -1,0 +1,145 @@
+//! In which unit the gateway states amounts: its published table, and the checked way from ISO 4217's minor unit to it.
+
+use almoner_domain::money::Money;
+
+/// The largest `amount` that the gateway takes: "up to eight digits".
+/// Source: <https://docs.stripe.com/api/payment_intents/create#create_payment_intent-amount>.
+const AMOUNT_MAX: u64 = 99_999_999;
+
+/// How the gateway writes amounts of some currencies.
+struct Unit {
+    /// The decimal places of its `amount`.
+    decimals: u16,
+    /// Its `amount` must be a multiple of this.
+    step: u64,
+    /// The currencies, as ISO 4217 spells them.
+    codes: &'static [&'static str],
+}
+
+/// Every currency that the gateway charges cards in, by how it writes amounts. A body version stands on this table: a
+/// change that alters an amount of a currency already taken is a new body version.
+///
+/// Source: <https://docs.stripe.com/currencies>, sections "Presentment currencies", "Zero-decimal currencies",
+/// "Three-decimal currencies" and "Special cases" (HUF and TWD are special in payouts alone).
+const UNITS: [Unit; 4] = [
+    Unit {
+        decimals: 2,
+        step: 1,
+        codes: &[
+            "AED", "AFN", "ALL", "AMD", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT",
+            "BGN", "BMD", "BND", "BOB", "BRL", "BSD", "BWP", "BYN", "BZD", "CAD", "CDF", "CHF",
+            "CNY", "COP", "CRC", "CVE", "CZK", "DKK", "DOP", "DZD", "EGP", "ETB", "EUR", "FJD",
+            "FKP", "GBP", "GEL", "GIP", "GMD", "GTQ", "GYD", "HKD", "HNL", "HTG", "HUF", "IDR",
+            "ILS", "INR", "JMD", "KES", "KGS", "KHR", "KYD", "KZT", "LAK", "LBP", "LKR", "LRD",
+            "LSL", "MAD", "MDL", "MKD", "MMK", "MNT", "MOP", "MUR", "MVR", "MWK", "MXN", "MYR",
+            "MZN", "NAD", "NGN", "NIO", "NOK", "NPR", "NZD", "PAB", "PEN", "PGK", "PHP", "PKR",
+            "PLN", "QAR", "RON", "RSD", "RUB", "SAR", "SBD", "SCR", "SEK", "SGD", "SHP", "SLE",
+            "SOS", "SRD", "SZL", "THB", "TJS", "TOP", "TRY", "TTD", "TWD", "TZS", "UAH", "USD",
+            "UYU", "UZS", "WST", "XCD", "XCG", "YER", "ZAR", "ZMW",
+        ],
+    },
+    Unit {
+        decimals: 0,
+        step: 1,
+        codes: &[
+            "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV",
+            "XAF", "XOF", "XPF",
+        ],
+    },
+    // Without decimals since their reforms, but still written with two, which must be 00.
+    Unit {
+        decimals: 2,
+        step: 100,
+        codes: &["ISK", "UGX"],
+    },
+    // The last of the three decimals must be 0.
+    Unit {
+        decimals: 3,
+        step: 10,
+        codes: &["BHD", "JOD", "KWD", "OMR", "TND"],
+    },
+];
+
+/// The gateway's `amount` for this money; `None` where it cannot express it: a currency that it does not charge in, a
+/// fraction that it does not take, more than it takes.
+pub(super) fn gateway_amount(money: Money) -> Option<u64> {
+    let currency = money.currency();
+    let unit = UNITS
+        .iter()
+        .find(|unit| unit.codes.contains(&currency.code()))?;
+    let scaled = money.amount_minor().checked_mul(power(unit.decimals)?)?;
+    let iso = power(currency.exponent())?;
+    let amount = scaled / iso;
+    (scaled.is_multiple_of(iso) && amount.is_multiple_of(unit.step) && amount <= AMOUNT_MAX)
+        .then_some(amount)
+}
+
+fn power(exponent: u16) -> Option<u64> {
+    10u64.checked_pow(exponent.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use almoner_domain::money::{AMOUNT_MINOR_MAX, Currency};
+
+    use super::*;
+
+    fn check(minor: u64, code: &str, expected: Option<u64>) {
+        let money = Money::new(minor, Currency::from_code(code).unwrap()).unwrap();
+        assert_eq!(gateway_amount(money), expected, "{minor} {code}");
+    }
+
+    #[test]
+    fn amounts_are_stated_in_the_gateways_unit() {
+        check(1_250, "EUR", Some(1_250));
+        check(500, "JPY", Some(500));
+        check(1_001, "HUF", Some(1_001));
+        check(5, "ISK", Some(500));
+        check(3_700, "UGX", Some(370_000));
+        check(500, "MGA", Some(5));
+        check(5_120, "KWD", Some(5_120));
+    }
+
+    #[test]
+    fn what_the_gateway_cannot_express_is_refused() {
+        check(501, "MGA", None); // it has no fraction there
+        check(5_124, "KWD", None); // the last of three decimals is 0
+        check(100, "IRR", None); // no such currency there
+        check(100, "IQD", None);
+    }
+
+    #[test]
+    fn the_gateway_takes_eight_digits() {
+        check(99_999_999, "USD", Some(99_999_999));
+        check(100_000_000, "USD", None);
+        check(999_999, "ISK", Some(99_999_900));
+        check(1_000_000, "ISK", None);
+        check(AMOUNT_MINOR_MAX, "ISK", None);
+        check(AMOUNT_MINOR_MAX, "TND", None);
+    }
+
+    #[test]
+    fn the_gateway_differs_from_iso_in_three_currencies_alone() {
+        let mut differing: Vec<_> = all()
+            .filter(|(unit, code)| Currency::from_code(code).unwrap().exponent() != unit.decimals)
+            .map(|(_, code)| code)
+            .collect();
+        differing.sort_unstable();
+        assert_eq!(differing, ["ISK", "MGA", "UGX"]);
+    }
+
+    #[test]
+    fn every_currency_stands_once() {
+        let mut codes: Vec<_> = all().map(|(_, code)| code).collect();
+        codes.sort_unstable();
+        let count = codes.len();
+        codes.dedup();
+        assert_eq!(codes.len(), count);
+    }
+
+    fn all() -> impl Iterator<Item = (&'static Unit, &'static str)> {
+        UNITS
+            .iter()
+            .flat_map(|unit| unit.codes.iter().map(move |code| (unit, *code)))
+    }
+}

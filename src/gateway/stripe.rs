@@ -1,0 +1,228 @@
+//! The calls as the gateway's API has them: which address, which key, which bytes.
+
+use almoner_actors::ports::GatewayCall;
+use almoner_domain::donation::Call;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::{HeaderMap, Method, Request, Uri};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::InvalidOptions;
+use super::answers::is_id;
+use super::body::{Charged, Version};
+use super::form::Form;
+
+/// How many intents a page of the list shows; the gateway's most.
+const PAGE: u8 = 100;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CLIENT: HeaderValue =
+    HeaderValue::from_static(concat!("almoner/", env!("CARGO_PKG_VERSION")));
+
+/// A request as it goes out.
+pub(super) type Outgoing = Request<Full<Bytes>>;
+
+/// The call cannot be made, and nothing was sent: a defect of ours, or a donation of a newer release.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unsendable {
+    #[error("body version {0} is unknown to this release; run the one that accepted the donation")]
+    BodyVersion(u16),
+    #[error("the gateway cannot express the donation's amount any more")]
+    Inexpressible,
+    #[error("the call needs an intent of the gateway's")]
+    NoIntent,
+    #[error("not a header or an address: {0}")]
+    Malformed(#[from] hyper::http::Error),
+}
+
+/// What every request has, parsed once.
+pub(super) struct Requests {
+    scheme: Scheme,
+    authority: Authority,
+    /// `/v1/payment_intents`, with what the base address has before it.
+    path: String,
+    intents: Uri,
+    authorization: HeaderValue,
+}
+
+/// A call whose donation can be expressed, ready to be written down.
+#[derive(Clone, Copy)]
+pub(super) struct Prepared<'a> {
+    pub call: &'a GatewayCall,
+    pub version: &'static Version,
+    pub charged: Charged,
+}
+
+impl<'a> Prepared<'a> {
+    pub(super) fn new(call: &'a GatewayCall) -> Result<Self, Unsendable> {
+        let donation = &call.donation;
+        Ok(Self {
+            call,
+            version: Version::numbered(donation.body_version)
+                .ok_or(Unsendable::BodyVersion(donation.body_version))?,
+            charged: Charged::new(donation.request.amount).ok_or(Unsendable::Inexpressible)?,
+        })
+    }
+
+    /// The intent that the call is about, where it is about one.
+    pub(super) fn intent(&self) -> Option<&'a str> {
+        match &self.call.call {
+            Call::Discard { intent, .. } => Some(intent),
+            Call::Fetch | Call::Confirm { .. } | Call::Cancel { .. } => self.call.intent.as_deref(),
+            Call::Charge | Call::List | Call::CreateIntent { .. } => None,
+        }
+    }
+}
+
+impl Requests {
+    pub(super) fn new(base_url: &str, api_key: &SecretString) -> Result<Self, InvalidOptions> {
+        let malformed = InvalidOptions::BaseUrl;
+        let base: Uri = base_url.parse().map_err(|_| malformed.clone())?;
+        let parts = base.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(malformed);
+        };
+        let prefix = parts.path_and_query.as_ref().map_or("", |at| at.path());
+        let has_query = parts
+            .path_and_query
+            .as_ref()
+            .and_then(|at| at.query())
+            .is_some();
+        let is_http = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
+        if !is_http || has_query || authority.as_str().contains('@') {
+            return Err(malformed);
+        }
+        let path = format!("{}/v1/payment_intents", prefix.trim_end_matches('/'));
+        let mut authorization =
+            HeaderValue::try_from(format!("Bearer {}", api_key.expose_secret()))
+                .map_err(|_| InvalidOptions::ApiKey)?;
+        if api_key.expose_secret().is_empty() {
+            return Err(InvalidOptions::ApiKey);
+        }
+        authorization.set_sensitive(true);
+        let intents = Uri::builder()
+            .scheme(scheme.clone())
+            .authority(authority.clone())
+            .path_and_query(path.as_str())
+            .build()
+            .map_err(|_| malformed.clone())?;
+        Ok(Self {
+            scheme,
+            authority,
+            path,
+            intents,
+            authorization,
+        })
+    }
+
+    /// The one request of any call but a list.
+    pub(super) fn one(&self, prepared: &Prepared<'_>) -> Result<Outgoing, Unsendable> {
+        let Prepared {
+            call,
+            version,
+            charged,
+        } = *prepared;
+        let request = &call.donation.request;
+        match &call.call {
+            Call::Charge => {
+                let body = version.charge(request, charged);
+                self.post(prepared, self.intents.clone(), body)
+            }
+            Call::CreateIntent { .. } => {
+                let body = version.intent(request, charged);
+                self.post(prepared, self.intents.clone(), body)
+            }
+            Call::Confirm { .. } => {
+                let uri = self.intent(prepared, "/confirm")?;
+                self.post(prepared, uri, version.confirm(request))
+            }
+            Call::Cancel { .. } | Call::Discard { .. } => {
+                let uri = self.intent(prepared, "/cancel")?;
+                self.post(prepared, uri, String::new())
+            }
+            Call::Fetch => Ok(self.get(prepared, self.intent(prepared, "")?)),
+            Call::List => self.page(prepared, None),
+        }
+    }
+
+    /// One page of the list: of the intents created in the call's range, the newest first, those after `after`.
+    pub(super) fn page(
+        &self,
+        prepared: &Prepared<'_>,
+        after: Option<&str>,
+    ) -> Result<Outgoing, Unsendable> {
+        let (from_s, to_s) = prepared.call.listed_s;
+        let mut query = Form::new();
+        query.add_plain("limit", PAGE);
+        query.add_plain("created%5Bgte%5D", from_s);
+        query.add_plain("created%5Blte%5D", to_s);
+        if let Some(after) = after {
+            query.add("starting_after", after);
+        }
+        let uri = self.at(format!("{}?{}", self.path, query.into_string()))?;
+        Ok(self.get(prepared, uri))
+    }
+
+    fn intent(&self, prepared: &Prepared<'_>, action: &str) -> Result<Uri, Unsendable> {
+        let intent = prepared
+            .intent()
+            .filter(|intent| is_id(intent))
+            .ok_or(Unsendable::NoIntent)?;
+        self.at(format!("{}/{intent}{action}", self.path))
+    }
+
+    fn at(&self, path: String) -> Result<Uri, Unsendable> {
+        let path = PathAndQuery::from_maybe_shared(path).map_err(hyper::http::Error::from)?;
+        Ok(Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()?)
+    }
+
+    fn get(&self, prepared: &Prepared<'_>, uri: Uri) -> Outgoing {
+        self.request(prepared, Method::GET, uri, Bytes::new())
+    }
+
+    fn post(
+        &self,
+        prepared: &Prepared<'_>,
+        uri: Uri,
+        body: String,
+    ) -> Result<Outgoing, Unsendable> {
+        let mut request = self.request(prepared, Method::POST, uri, body.into());
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, FORM);
+        let call = prepared.call;
+        if let Some(key) = call.call.key(call.donation.request.id) {
+            let mut key = HeaderValue::try_from(key).map_err(hyper::http::Error::from)?;
+            key.set_sensitive(true); // never indexed by HTTP/2's header compression: each is sent once
+            headers.insert(IDEMPOTENCY_KEY, key);
+        }
+        Ok(request)
+    }
+
+    fn request(&self, prepared: &Prepared<'_>, method: Method, uri: Uri, body: Bytes) -> Outgoing {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(AUTHORIZATION, self.authorization.clone());
+        headers.insert(
+            STRIPE_VERSION,
+            HeaderValue::from_static(prepared.version.api_version),
+        );
+        headers.insert(ACCEPT, JSON);
+        headers.insert(USER_AGENT, CLIENT);
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+#[cfg(test)]
+mod tests;

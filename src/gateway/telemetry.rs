@@ -1,0 +1,188 @@
+//! What is counted of the calls, with handles held: no lookup a call.
+
+use std::time::Duration;
+
+use almoner_domain::answer::Answer;
+use almoner_domain::donation::Call;
+use metrics::{Counter, Histogram, counter, histogram};
+
+/// Every [`Call::name`].
+const CALLS: [&str; 7] = [
+    "charge",
+    "fetch",
+    "confirm",
+    "cancel",
+    "list",
+    "create_intent",
+    "discard",
+];
+
+/// Every [`Answer::class`].
+const CLASSES: [&str; 18] = [
+    "succeeded",
+    "processing",
+    "requires_action",
+    "requires_payment_method",
+    "requires_confirmation",
+    "canceled",
+    "listed",
+    "declined",
+    "refused",
+    "idempotency_error",
+    "our_defect",
+    "bad_api_key",
+    "forbidden",
+    "key_in_use",
+    "rate_limited",
+    "server_error",
+    "not_sent",
+    "lost",
+];
+
+/// The gateway client's metrics.
+pub(super) struct Telemetry {
+    calls: Box<[OfCall]>,
+    not_ours: Counter,
+}
+
+struct OfCall {
+    name: &'static str,
+    duration: Histogram,
+    by_class: Box<[(&'static str, Counter)]>,
+}
+
+impl Telemetry {
+    /// Takes the handles from the recorder that is installed now.
+    pub(super) fn new() -> Self {
+        Self {
+            calls: CALLS.into_iter().map(OfCall::new).collect(),
+            not_ours: counter!("almoner_gateway_answers_not_ours_total"),
+        }
+    }
+
+    /// One call was answered.
+    pub(super) fn answered(&self, call: &Call, answer: &Answer, took: Duration) {
+        let Some(of_call) = self.calls.iter().find(|of| of.name == call.name()) else {
+            return;
+        };
+        of_call.duration.record(took);
+        let class = answer.class();
+        if let Some((_, counter)) = of_call.by_class.iter().find(|(name, _)| *name == class) {
+            counter.increment(1);
+        }
+    }
+
+    /// An answer showed an intent that is not the donation's.
+    pub(super) fn not_ours(&self) {
+        self.not_ours.increment(1);
+    }
+}
+
+impl OfCall {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            duration: histogram!("almoner_gateway_call_duration_seconds", "call" => name),
+            by_class: CLASSES
+                .into_iter()
+                .map(|class| {
+                    let labels = [("call", name), ("class", class)];
+                    (class, counter!("almoner_gateway_calls_total", &labels))
+                })
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use almoner_domain::answer::{Intent, IntentStatus, Refused};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    fn calls() -> Vec<Call> {
+        vec![
+            Call::Charge,
+            Call::Fetch,
+            Call::Confirm { n: 1 },
+            Call::Cancel { n: 1 },
+            Call::List,
+            Call::CreateIntent { n: 1 },
+            Call::Discard {
+                intent: "pi_1".into(),
+                n: 1,
+            },
+        ]
+    }
+
+    fn answers() -> Vec<Answer> {
+        let statuses = [
+            IntentStatus::Succeeded,
+            IntentStatus::Processing,
+            IntentStatus::RequiresAction,
+            IntentStatus::RequiresPaymentMethod,
+            IntentStatus::RequiresConfirmation,
+            IntentStatus::Canceled,
+        ];
+        let of_status = |status| {
+            Answer::Intent(Intent {
+                id: "pi_1".into(),
+                status,
+                created_s: 1,
+                charge_id: None,
+            })
+        };
+        let mut answers: Vec<_> = statuses.into_iter().map(of_status).collect();
+        answers.extend([
+            Answer::Listed(vec![]),
+            Answer::Declined {
+                code: "card_declined".into(),
+                decline_code: None,
+                intent: None,
+            },
+            Answer::Refused(Refused::Amount),
+            Answer::KeyMismatch,
+            Answer::OurDefect {
+                status: 400,
+                what: "".into(),
+            },
+            Answer::BadApiKey,
+            Answer::Forbidden,
+            Answer::KeyInUse,
+            Answer::RateLimited {
+                retry_after_ms: None,
+            },
+            Answer::ServerError {
+                status: 500,
+                replayed: false,
+            },
+            Answer::NotSent("".into()),
+            Answer::Lost("".into()),
+        ]);
+        answers
+    }
+
+    #[test]
+    fn every_call_and_every_answer_is_counted() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let telemetry = metrics::with_local_recorder(&recorder, Telemetry::new);
+        for call in calls() {
+            for answer in answers() {
+                telemetry.answered(&call, &answer, Duration::from_millis(20));
+            }
+        }
+        let text = handle.render();
+        let ones = text
+            .lines()
+            .filter(|line| line.starts_with("almoner_gateway_calls_total{") && line.ends_with(" 1"))
+            .count();
+        assert_eq!(ones, CALLS.len() * CLASSES.len(), "{text}");
+        let per_call = format!(
+            "call_duration_seconds_count{{call=\"discard\"}} {}",
+            CLASSES.len()
+        );
+        assert!(text.contains(&per_call), "{text}");
+    }
+}

@@ -1,0 +1,185 @@
+//! Bytes out, bytes in, and what a failure proves: only what fails while connecting was provably never sent.
+
+mod connect;
+
+use std::error::Error;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use super::Options;
+use super::answers::Reply;
+use super::stripe::Outgoing;
+use connect::Connector;
+
+/// An idle connection is closed before the peers' usual 60 seconds, so that no request meets one that closes.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A connection over HTTP/2 on which the peer answers no ping is given up: it would swallow every call until TCP
+/// notices.
+const PING: Duration = Duration::from_secs(10);
+
+/// What is received at most before the peer waits for us, a stream and a connection.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// Why there is no answer.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The request provably never left.
+    #[error("{0}")]
+    NotSent(String),
+    /// It may have been executed.
+    #[error("{0}")]
+    Lost(String),
+}
+
+/// The connections to the gateway.
+pub(super) struct Transport {
+    /// With HTTP/2 each is one connection, since a client's pool opens but one; with HTTP/1.1 there is one client.
+    clients: Box<[Client<Connector, Full<Bytes>>]>,
+    next: AtomicUsize,
+    /// With HTTP/1.1 a request takes a whole connection: as many requests at once as connections.
+    room: Option<Semaphore>,
+    timeout: Duration,
+}
+
+impl Transport {
+    pub(super) fn new(options: &Options) -> Self {
+        let http2 = options.http2_prior_knowledge;
+        let count = if http2 { options.connections_h2 } else { 1 };
+        // A dying connection over HTTP/2 must not keep its successor out.
+        let connections_max = if http2 {
+            2 * count
+        } else {
+            options.connections_max
+        };
+        let connector = Connector::new(connections_max, options.connect_timeout, http2);
+        Self {
+            clients: (0..count)
+                .map(|_| client(options, connector.clone()))
+                .collect(),
+            next: AtomicUsize::new(0),
+            room: (!http2).then(|| Semaphore::new(connections_max)),
+            timeout: options.timeout,
+        }
+    }
+
+    /// Sends one request and reads its whole answer, of at most `body_max_bytes`.
+    pub(super) async fn send(
+        &self,
+        request: Outgoing,
+        body_max_bytes: usize,
+    ) -> Result<Reply, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let _room = match &self.room {
+            None => None,
+            Some(room) => match timeout_at(deadline, room.acquire()).await {
+                Ok(Ok(permit)) => Some(permit),
+                _ => return Err(Failure::NotSent("no connection became free".into())),
+            },
+        };
+        match timeout_at(deadline, self.exchange(request, body_max_bytes)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::Lost(format!(
+                "no whole answer within {} ms",
+                self.timeout.as_millis()
+            ))),
+        }
+    }
+
+    async fn exchange(&self, request: Outgoing, body_max_bytes: usize) -> Result<Reply, Failure> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.clients.len().max(1);
+        let Some(client) = self.clients.get(turn) else {
+            return Err(Failure::NotSent("there is no client".into()));
+        };
+        let response = client.request(request).await.map_err(|error| {
+            let text = with_sources(&error);
+            if error.is_connect() {
+                Failure::NotSent(text)
+            } else {
+                Failure::Lost(text)
+            }
+        })?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, body_max_bytes)
+            .collect()
+            .await
+            .map_err(|error| {
+                Failure::Lost(format!("the answer broke off: {}", with_sources(&*error)))
+            })?
+            .to_bytes();
+        Ok(Reply {
+            status: head.status,
+            headers: head.headers,
+            body,
+        })
+    }
+}
+
+fn client(options: &Options, connector: Connector) -> Client<Connector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(options.connections_max)
+        // On a pooled connection that closed before it took the request, and there alone, the request is handed back
+        // unsent and goes out on another connection. What a connection once took is never sent again.
+        .retry_canceled_requests(true)
+        .http2_only(options.http2_prior_knowledge)
+        .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        // Until the peer has said how many streams it takes, one: more could be refused.
+        .http2_initial_max_send_streams(1)
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(PING)
+        .build(connector)
+}
+
+/// An error and all that it stands on, in one line.
+fn with_sources(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::{Request, Uri};
+    use secrecy::SecretString;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_found_no_free_connection_in_time_was_never_sent() {
+        let transport = Transport::new(&Options {
+            base_url: String::new(),
+            api_key: SecretString::default(),
+            api_version: String::new(),
+            timeout: Duration::from_millis(20),
+            connect_timeout: Duration::from_secs(10),
+            connections_max: 1,
+            http2_prior_knowledge: false,
+            connections_h2: 1,
+        });
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = Uri::from_static("http://127.0.0.1:1");
+        let taken = transport.room.as_ref().unwrap().try_acquire().unwrap();
+        let waited = transport.send(request.clone(), 1).await.unwrap_err();
+        assert_eq!(waited, Failure::NotSent("no connection became free".into()));
+        drop(taken);
+        let refused = transport.send(request, 1).await.unwrap_err();
+        assert_ne!(refused, waited);
+    }
+}

@@ -1,0 +1,3 @@
+//! The stores: what is durable.
+
+pub mod sqlite;

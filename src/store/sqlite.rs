@@ -1,0 +1,236 @@
+//! The store in one SQLite database: rows appended by one writer with group commit, readers beside it, and a
+//! projection for reading by user and by campaign.
+
+mod batch;
+mod books;
+mod codes;
+mod folder;
+mod inbox;
+mod known;
+mod ops;
+mod projector;
+mod readers;
+mod rows;
+mod schema;
+mod statements;
+mod tail;
+mod telemetry;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use almoner_actors::ports::{
+    AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, Done, FinishWrite, Finished,
+    MarkWrite, Marked, Recorded, Store, StoreError, Unfinished, WindowEntry,
+};
+use almoner_domain::campaign::{Campaign, CampaignChange};
+use almoner_domain::ids::{CampaignId, DonationId, Shard};
+
+pub use self::books::{Books, BooksError, DayDifference, Page, Total, Totals};
+use self::folder::Folder;
+use self::inbox::Inbox;
+use self::ops::{Call, Op};
+use self::projector::Projector;
+use self::readers::{Read, Readers, RecentRead, UnfinishedRead};
+use self::telemetry::Telemetry;
+use self::writer::Writer;
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder cannot be made or read.
+    #[error("the data folder {folder} cannot be used: {error}; check its path and its owner")]
+    Folder {
+        /// The folder.
+        folder: Box<Path>,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Another process has it.
+    #[error(
+        "the data folder {folder} is in use by {}; stop that first, or name another folder",
+        pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
+    )]
+    Locked {
+        /// The folder.
+        folder: Box<Path>,
+        /// Who has it, if it said so.
+        pid: Option<u32>,
+    },
+    /// A newer release wrote it.
+    #[error(
+        "a newer release has written this database: run that one, or restore a backup from before it"
+    )]
+    Newer,
+    /// The database cannot be brought to this release's schema.
+    #[error("the database cannot be migrated: {0}; restore a backup, or report this")]
+    Migration(String),
+    /// No write-ahead log here.
+    #[error("the database does not do write-ahead logging but {mode}: use a local file system")]
+    NotWal {
+        /// What it does instead.
+        mode: String,
+    },
+    /// No fsync at each commit.
+    #[error("the database does not sync its commits: this build of SQLite cannot be used")]
+    NotSynchronous,
+    /// Somebody else reads for too long.
+    #[error("the write-ahead log cannot be copied into the database: close whatever else reads it")]
+    CheckpointBlocked,
+    /// The database was replaced while it was open.
+    #[error("another database was put in this one's place: stop, and put the right one back")]
+    AnotherStore,
+    /// Anything else that the engine says.
+    #[error("the database cannot be opened: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// The [`Store`] on SQLite. Dropping it does what waits, then closes it.
+pub struct SqliteStore {
+    inbox: Arc<Inbox>,
+    readers: Arc<Readers>,
+    writer: Option<JoinHandle<()>>,
+    _projector: Projector,
+    folder: Folder,
+}
+
+impl SqliteStore {
+    /// Opens the store in this folder, which is made where there is none, and locks it against other processes.
+    ///
+    /// # Errors
+    /// See [`OpenError`]: each says what to do.
+    pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        let failed = |error| OpenError::Folder {
+            folder: folder.into(),
+            error,
+        };
+        let folder = Folder::lock(folder)?;
+        let database = folder::database(folder.path());
+        let connection = schema::open_writer(&database, true)?;
+        let inbox = Arc::new(Inbox::default());
+        let readers = Arc::new(Readers::start(&database).map_err(failed)?);
+        let identity = schema::identity(&connection)?;
+        let projector = Projector::start(folder.path(), identity.clone()).map_err(failed)?;
+        let writer = Writer {
+            identity,
+            database,
+            inbox: Arc::clone(&inbox),
+            readers: Arc::clone(&readers),
+            telemetry: Telemetry::new(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer.run(connection))
+            .map_err(failed)?;
+        Ok(Self {
+            inbox,
+            readers,
+            writer: Some(thread),
+            _projector: projector,
+            folder,
+        })
+    }
+
+    /// The books of this store, for reading: connections of their own.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn books(&self) -> Result<Books, BooksError> {
+        Books::open(self.folder.path())
+    }
+
+    /// An operator says that the log is another one: from now on sources are named with the next generation. Done is
+    /// called with it once it is durable.
+    pub fn raise_log_generation(&self, done: Done<Result<u32, StoreError>>) {
+        self.inbox.push(Op::RaiseLogGeneration(Call::new((), done)));
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.inbox.close();
+        join(self.writer.take());
+    }
+}
+
+/// Waits for threads to end; one that drops its own handle goes on alone.
+fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in threads {
+        if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+            tracing::error!("a thread of the store panicked");
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn accept(&self, write: AcceptWrite, done: Done<Result<Accepted, StoreError>>) {
+        self.inbox.push(Op::Accept(Call::new(write, done)));
+    }
+
+    fn advance(&self, write: AdvanceWrite, done: Done<Result<Advanced, StoreError>>) {
+        self.inbox
+            .push(Op::Advance(Box::new(Call::new(write, done))));
+    }
+
+    fn finish(&self, write: FinishWrite, done: Done<Result<Finished, StoreError>>) {
+        self.inbox.push(Op::Finish(Call::new(write, done)));
+    }
+
+    fn acknowledged(&self, id: DonationId, done: Done<Result<(), StoreError>>) {
+        self.inbox.push(Op::Acknowledged(Call::new(id, done)));
+    }
+
+    fn load(&self, id: DonationId, done: Done<Result<Option<Box<Recorded>>, StoreError>>) {
+        self.readers.push(Read::Load(id, done));
+    }
+
+    fn claim(&self, shard: Shard, done: Done<Result<Claimed, StoreError>>) {
+        self.inbox.push(Op::Claim(Call::new(shard, done)));
+    }
+
+    fn mark(&self, mark: MarkWrite, done: Done<Result<Marked, StoreError>>) {
+        self.inbox.push(Op::Mark(Call::new(mark, done)));
+    }
+
+    fn recent(
+        &self,
+        shard: Shard,
+        since_stream_ms: i64,
+        after: Cursor,
+        done: Done<Result<(Vec<WindowEntry>, Option<Cursor>), StoreError>>,
+    ) {
+        let read = RecentRead {
+            shard,
+            since_stream_ms,
+            after_seq: after.0,
+        };
+        let read = Read::Recent(read, done);
+        self.inbox.push(Op::Locate(Some(read)));
+    }
+
+    fn unfinished(
+        &self,
+        shard: Shard,
+        after: Cursor,
+        done: Done<Result<(Vec<Unfinished>, Option<Cursor>), StoreError>>,
+    ) {
+        let read = UnfinishedRead {
+            shard,
+            after,
+            open: Vec::new(),
+        };
+        let read = Read::Unfinished(read, done);
+        self.inbox.push(Op::Locate(Some(read)));
+    }
+
+    fn campaign(&self, id: CampaignId, done: Done<Result<Option<Arc<Campaign>>, StoreError>>) {
+        self.readers.push(Read::Campaign(id, done));
+    }
+
+    fn put_campaign(&self, change: CampaignChange, done: Done<Result<(), StoreError>>) {
+        self.inbox
+            .push(Op::PutCampaign(Box::new(Call::new(change, done))));
+    }
+}

@@ -1,0 +1,72 @@
+//! The data folder: who holds it, and where its files are.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::OpenError;
+
+/// A data folder that this process alone writes to, for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder where there is none, and locks it.
+    pub(super) fn lock(path: &Path) -> Result<Self, OpenError> {
+        let failed = |error| OpenError::Folder {
+            folder: path.into(),
+            error,
+        };
+        if !path.exists() {
+            std::fs::create_dir_all(path).map_err(failed)?;
+            // The folder's own name must survive a power cut as well.
+            if let Some(parent) = path.parent().filter(|parent| parent.is_dir()) {
+                File::open(parent)
+                    .and_then(|parent| parent.sync_all())
+                    .map_err(failed)?;
+            }
+        }
+        let mut lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path.join("almoner.lock"))
+            .map_err(failed)?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut text = String::new();
+            let pid = lock.read_to_string(&mut text).ok();
+            return Err(OpenError::Locked {
+                folder: path.into(),
+                pid: pid.and_then(|_| text.trim().parse().ok()),
+            });
+        }
+        lock.set_len(0)
+            .and_then(|()| writeln!(lock, "{}", std::process::id()))
+            .map_err(failed)?;
+        Ok(Self {
+            path: path.into(),
+            _lock: lock,
+        })
+    }
+
+    /// The folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The truth.
+pub(super) fn database(folder: &Path) -> PathBuf {
+    folder.join("almoner.sqlite")
+}
+
+/// The projection, which can be built again.
+pub(super) fn projection(folder: &Path) -> PathBuf {
+    folder.join("history.sqlite")
+}

@@ -1,0 +1,55 @@
+//! What the writer knows without reading, so that the way of a donation reads nothing.
+
+use std::collections::BTreeMap;
+
+use almoner_domain::ids::Shard;
+use rusqlite::Connection;
+
+use super::tail::Tail;
+
+/// What is known of a shard. Its epoch is 0 until it was claimed.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct ShardRow {
+    pub(super) epoch: u64,
+    pub(super) next_offset: Option<i64>,
+    pub(super) stream_ms: i64,
+}
+
+/// See the file's head; after a rollback it is read anew.
+pub(super) struct Known {
+    pub(super) tail: Tail,
+    pub(super) shards: BTreeMap<Shard, ShardRow>,
+    pub(super) log_generation: u32,
+}
+
+impl Known {
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut statement =
+            connection.prepare_cached("SELECT shard, epoch, next_offset, stream_ms FROM shard")?;
+        let shards = statement.query_map([], |row| {
+            let shard = ShardRow {
+                epoch: row.get::<_, i64>(1)?.cast_unsigned(),
+                next_offset: row.get(2)?,
+                stream_ms: row.get(3)?,
+            };
+            Ok((Shard(row.get(0)?), shard))
+        })?;
+        Ok(Self {
+            tail: Tail::load(connection)?,
+            shards: shards.collect::<rusqlite::Result<_>>()?,
+            log_generation: connection.query_row(
+                "SELECT log_generation FROM store",
+                [],
+                |row| row.get(0),
+            )?,
+        })
+    }
+
+    pub(super) fn owns(&self, shard: Shard, epoch: u64) -> bool {
+        epoch > 0
+            && self
+                .shards
+                .get(&shard)
+                .is_some_and(|row| row.epoch == epoch)
+    }
+}

@@ -1,0 +1,259 @@
+//! The readers: threads with connections of their own, so that a read never waits for an fsync.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use almoner_actors::ports::{Cursor, Done, Recorded, StoreError, Unfinished, WindowEntry};
+use almoner_domain::campaign::Campaign;
+use almoner_domain::donation::{PendingKind, State};
+use almoner_domain::ids::{CampaignId, DonationId, Shard};
+use rusqlite::{Connection, Row};
+
+use super::codes::Code;
+use super::rows::{self, donation_columns};
+use super::schema;
+
+/// How many readers there are.
+const THREADS: usize = 2;
+
+/// The most reads that wait.
+const QUEUE_MAX: usize = 16_384;
+
+/// The most entries of a page.
+pub(super) const PAGE_ROWS: usize = 1000;
+
+/// A page and the cursor of the next one.
+type Page<T> = (Vec<T>, Option<Cursor>);
+
+/// One read, with its completion.
+pub(super) enum Read {
+    Load(DonationId, Done<Result<Option<Box<Recorded>>, StoreError>>),
+    Campaign(CampaignId, Done<Result<Option<Arc<Campaign>>, StoreError>>),
+    Recent(RecentRead, Done<Result<Page<WindowEntry>, StoreError>>),
+    Unfinished(UnfinishedRead, Done<Result<Page<Unfinished>, StoreError>>),
+}
+
+/// What to read of a shard's window.
+pub(super) struct RecentRead {
+    pub(super) shard: Shard,
+    pub(super) since_stream_ms: i64,
+    /// Rows up to this one are not looked at.
+    pub(super) after_seq: i64,
+}
+
+/// What to read of a shard's unfinished donations.
+pub(super) struct UnfinishedRead {
+    pub(super) shard: Shard,
+    pub(super) after: Cursor,
+    /// Donations without a pending row, as the writer knows them.
+    pub(super) open: Vec<i64>,
+}
+
+impl Read {
+    /// Whoever waits is told that this was not read.
+    pub(super) fn fail(self, error: StoreError) {
+        match self {
+            Self::Load(_, done) => done.call(Err(error)),
+            Self::Campaign(_, done) => done.call(Err(error)),
+            Self::Recent(_, done) => done.call(Err(error)),
+            Self::Unfinished(_, done) => done.call(Err(error)),
+        }
+    }
+
+    fn answer(self, connection: &Connection) {
+        match self {
+            Self::Load(id, done) => done.call(rows::by_id(connection, id).map_err(failed)),
+            Self::Campaign(id, done) => {
+                let found = rows::campaign(connection, &id).map_err(failed);
+                done.call(found.map(|campaign| campaign.map(Arc::new)));
+            }
+            Self::Recent(read, done) => done.call(recent(connection, &read).map_err(failed)),
+            Self::Unfinished(read, done) => {
+                done.call(unfinished(connection, &read).map_err(failed));
+            }
+        }
+    }
+}
+
+fn failed(error: rusqlite::Error) -> StoreError {
+    StoreError::Impossible(format!("the read failed: {error}").into())
+}
+
+/// See the file's head.
+pub(super) struct Readers {
+    queue: Option<SyncSender<Read>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Readers {
+    pub(super) fn start(database: &Path) -> std::io::Result<Self> {
+        let (queue, reads) = sync_channel(QUEUE_MAX);
+        let reads = Arc::new(Mutex::new(reads));
+        let threads = (0..THREADS).map(|_| {
+            let (reads, database) = (Arc::clone(&reads), database.to_path_buf());
+            std::thread::Builder::new()
+                .name("store-reader".into())
+                .spawn(move || serve(&reads, &database))
+        });
+        Ok(Self {
+            queue: Some(queue),
+            threads: threads.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Hands on a read, or says at once why not.
+    pub(super) fn push(&self, read: Read) {
+        let refused = match &self.queue {
+            Some(queue) => queue.try_send(read),
+            None => Err(TrySendError::Disconnected(read)),
+        };
+        match refused {
+            Ok(()) => {}
+            Err(TrySendError::Full(read)) => read.fail(StoreError::Busy),
+            Err(TrySendError::Disconnected(read)) => read.fail(StoreError::Stopped),
+        }
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.queue = None;
+        super::join(self.threads.drain(..));
+    }
+}
+
+fn serve(reads: &Mutex<Receiver<Read>>, database: &Path) {
+    let mut connection = None;
+    loop {
+        let next = reads.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(read) = next else {
+            return;
+        };
+        if connection.is_none() {
+            connection = match schema::open_reader(database) {
+                Ok(opened) => Some(opened),
+                Err(error) => {
+                    read.fail(failed(error));
+                    continue;
+                }
+            };
+        }
+        if let Some(connection) = &connection {
+            read.answer(connection);
+        }
+    }
+}
+
+fn recent(connection: &Connection, read: &RecentRead) -> rusqlite::Result<Page<WindowEntry>> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        donation_columns!(),
+        ", f.state, p.kind FROM donation d LEFT JOIN finish f ON f.seq = d.seq \
+         LEFT JOIN pending p ON p.seq = d.seq \
+         WHERE d.seq > ?1 AND d.shard = ?2 AND d.recorded_at_ms >= ?3 AND (f.state IS NULL OR f.state = ?4) \
+         ORDER BY d.seq LIMIT ?5"
+    ))?;
+    let params = (
+        read.after_seq,
+        read.shard.0,
+        read.since_stream_ms,
+        State::Succeeded.code(),
+        PAGE_ROWS as i64,
+    );
+    let entry = |row: &Row<'_>| {
+        let state: Option<State> = rows::optional_code(row, 18)?;
+        let kind: Option<PendingKind> = rows::optional_code(row, 19)?;
+        let entry = WindowEntry {
+            donation: Arc::new(rows::donation(row)?),
+            is_open: state.is_none(),
+            is_held: state.is_none() && kind == Some(PendingKind::Held),
+        };
+        Ok((row.get(0)?, entry))
+    };
+    let found = statement.query_map(params, entry)?;
+    let mut last = 0;
+    let page = found
+        .map(|found| {
+            let (seq, entry) = found?;
+            last = seq;
+            Ok(entry)
+        })
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let next = (page.len() == PAGE_ROWS).then_some(Cursor(last, 0));
+    Ok((page, next))
+}
+
+/// Those without a pending row come first, their cursor's first number is the least there is; then by due time.
+fn unfinished(
+    connection: &Connection,
+    read: &UnfinishedRead,
+) -> rusqlite::Result<Page<Unfinished>> {
+    let mut page = Vec::new();
+    if let ControlFlow::Break(cursor) = add_open(connection, read, &mut page)? {
+        return Ok((page, Some(cursor)));
+    }
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        donation_columns!(),
+        ", p.due_ms, p.kind FROM pending p JOIN donation d ON d.seq = p.seq \
+         WHERE p.shard = ?1 AND p.due_ms >= ?2 AND (p.due_ms > ?2 OR p.seq > ?3) \
+         ORDER BY p.due_ms, p.seq LIMIT ?4"
+    ))?;
+    let begins = read.after == Cursor::default() || read.after.0 == i64::MIN;
+    let after = if begins {
+        Cursor(i64::MIN, 0)
+    } else {
+        read.after
+    };
+    let room = (PAGE_ROWS - page.len()) as i64;
+    let mut last = after;
+    let mut found = statement.query((read.shard.0, after.0, after.1, room))?;
+    while let Some(row) = found.next()? {
+        last = Cursor(row.get(18)?, row.get(0)?);
+        page.push(unfinished_row(row, last.0, Some(rows::code(row, 19)?))?);
+    }
+    let next = (page.len() == PAGE_ROWS).then_some(last);
+    Ok((page, next))
+}
+
+fn add_open(
+    connection: &Connection,
+    read: &UnfinishedRead,
+    page: &mut Vec<Unfinished>,
+) -> rusqlite::Result<ControlFlow<Cursor>> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        donation_columns!(),
+        " FROM donation d WHERE d.seq = ?1 \
+         AND NOT EXISTS (SELECT 1 FROM finish f WHERE f.seq = d.seq) \
+         AND NOT EXISTS (SELECT 1 FROM pending p WHERE p.seq = d.seq)"
+    ))?;
+    for seq in &read.open {
+        let mut found = statement.query([seq])?;
+        if let Some(row) = found.next()? {
+            page.push(unfinished_row(row, row.get(11)?, None)?);
+        }
+    }
+    Ok(match read.open.last() {
+        Some(last) if read.open.len() == PAGE_ROWS => ControlFlow::Break(Cursor(i64::MIN, *last)),
+        _ => ControlFlow::Continue(()),
+    })
+}
+
+fn unfinished_row(
+    row: &Row<'_>,
+    due_ms: i64,
+    kind: Option<PendingKind>,
+) -> rusqlite::Result<Unfinished> {
+    let donation = Arc::new(rows::donation(row)?);
+    Ok(Unfinished {
+        id: donation.request.id,
+        user_id: donation.request.user_id.clone(),
+        due_ms,
+        kind,
+        donation,
+    })
+}
