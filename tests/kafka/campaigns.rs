@@ -6,9 +6,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use almoner::kafka::campaigns::CampaignsReader;
 use almoner::kafka::options::KafkaOptions;
 use almoner_actors::ports::*;
-use almoner_domain::campaign::{Campaign, CampaignChange};
+use almoner_domain::campaign::{Campaign, CampaignChange, Status};
 use almoner_domain::dead_letter::DeadLetter;
 use almoner_domain::ids::{CampaignId, DonationId, Shard};
+use almoner_domain::money::Currency;
 use almoner_domain::outcome::Message;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
@@ -16,30 +17,18 @@ use tokio::time::Instant;
 
 use crate::support::{PATIENCE, cluster, done};
 
-#[derive(serde::Serialize)]
-struct Fields<'a> {
-    campaign_id: &'a str,
-    version: u64,
-    status: &'a str,
-    currency: &'a str,
-    creator_account: &'a str,
-    amount_minor_min: Option<u64>,
-    amount_minor_max: Option<u64>,
-    title: &'a str,
-}
-
 fn campaign(id: &str, version: u64) -> Vec<u8> {
-    let fields = Fields {
-        campaign_id: id,
+    Campaign {
+        campaign_id: CampaignId::parse(id).unwrap(),
         version,
-        status: "open",
-        currency: "EUR",
-        creator_account: "acct_1",
+        status: Status::Open,
+        currency: Currency::from_code("EUR").unwrap(),
+        creator_account: "acct_1".into(),
         amount_minor_min: Some(100),
         amount_minor_max: None,
-        title: "A well",
-    };
-    rmp_serde::to_vec_named(&fields).unwrap()
+        title: "A well".into(),
+    }
+    .encode()
 }
 
 fn publish(options: &KafkaOptions, records: &[(&str, Option<Vec<u8>>)]) {
@@ -100,7 +89,7 @@ fn campaigns_are_read_from_the_start_and_followed() {
                 assert!(
                     matches!(
                         change,
-                        Some(CampaignChange::Set(Campaign { version: 1, .. }))
+                        Some(CampaignChange::Described(Campaign { version: 1, .. }))
                     ),
                     "{name}: {change:?}"
                 );
@@ -115,7 +104,7 @@ fn campaigns_are_read_from_the_start_and_followed() {
         let mut places: Vec<_> = seen
             .letters
             .iter()
-            .map(|letter| (letter.place.partition, letter.place.offset))
+            .map(|letter| (letter.partition, letter.offset))
             .collect();
         places.sort_unstable();
         places.dedup();
@@ -126,7 +115,7 @@ fn campaigns_are_read_from_the_start_and_followed() {
     world.wait("the change", |seen| {
         matches!(
             seen.last("c7"),
-            Some(CampaignChange::Set(Campaign { version: 2, .. }))
+            Some(CampaignChange::Described(Campaign { version: 2, .. }))
         )
     });
 }
@@ -140,7 +129,7 @@ struct Seen {
 impl Seen {
     fn last(&self, id: &str) -> Option<&CampaignChange> {
         self.changes.iter().rev().find(|change| match change {
-            CampaignChange::Set(campaign) => campaign.campaign_id.as_str() == id,
+            CampaignChange::Described(campaign) => campaign.campaign_id.as_str() == id,
             CampaignChange::Closed(closed) => closed.as_str() == id,
         })
     }
