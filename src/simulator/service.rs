@@ -264,13 +264,7 @@ impl Service {
             Claim::Fresh => None,
             Claim::Replay(answer) => {
                 self.counters.replay();
-                let reply = Reply::new(answer.status(), self.world.render(&answer)).replayed();
-                // A stored 500 stays: to send it again leads nowhere.
-                Some(if answer.status() >= 500 {
-                    reply.should_retry(false)
-                } else {
-                    reply
-                })
+                Some(self.stored(&answer).replayed())
             }
             Claim::InUse => Some(self.refusal(&ApiError::key_in_use(key)).should_retry(true)),
             Claim::Reused => Some(self.refusal(&ApiError::key_reused(key))),
@@ -297,7 +291,17 @@ impl Service {
         if let Some(key) = &key {
             self.world.keys.finish(key, &answer);
         }
-        Reply::new(answer.status(), self.world.render(&answer))
+        self.stored(&answer)
+    }
+
+    /// An answer that its key keeps. To send a 500 again leads nowhere, and Stripe says so.
+    fn stored(&self, answer: &Answer) -> Reply {
+        let reply = Reply::new(answer.status(), self.world.render(answer));
+        if answer.status() >= 500 {
+            reply.should_retry(false)
+        } else {
+            reply
+        }
     }
 
     /// Carries the work out when its caller has long gone, as if it came only then.
