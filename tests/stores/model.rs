@@ -151,7 +151,7 @@ fn take(engine: &Engine, step: &Step) -> String {
         }
         Step::PutCampaign(version) => {
             let change = match version {
-                Some(version) => CampaignChange::Set(campaign("c", version)),
+                Some(version) => CampaignChange::Described(campaign("c", version)),
                 None => CampaignChange::Closed(CampaignId::parse("c").unwrap()),
             };
             engine.put_campaign(change);

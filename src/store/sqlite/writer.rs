@@ -231,7 +231,7 @@ impl Drop for Abandon {
 #[cfg(test)]
 mod tests {
     use almoner_actors::ports::Done;
-    use almoner_domain::campaign::{Campaign, CampaignChange, CampaignStatus};
+    use almoner_domain::campaign::{Campaign, CampaignChange, Status as CampaignStatus};
     use almoner_domain::ids::CampaignId;
     use almoner_domain::money::Currency;
 
@@ -249,7 +249,7 @@ mod tests {
             amount_minor_max: None,
             title: "x".repeat(3000).into(),
         };
-        let write = CampaignChange::Set(campaign);
+        let write = CampaignChange::Described(campaign);
         Op::PutCampaign(Box::new(Call::new(write, Done::new(|_| {}))))
     }
 
