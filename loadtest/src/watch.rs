@@ -13,11 +13,10 @@ mod summary;
 
 use std::collections::BTreeMap;
 
-use almoner_domain::card_number::mask_message;
 use almoner_domain::ids::DonationId;
 use almoner_domain::keys;
 use almoner_domain::outcome::{NotAnOutcome, OutcomeView};
-use almoner_domain::request::{self, DonationRequest, Record, Rules};
+use almoner_domain::request::DonationRequest;
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 
@@ -95,7 +94,8 @@ impl Watch {
     pub fn asked(&mut self, planned: &Planned, now_us: u64) {
         self.sent.count(planned.kind);
         let Some(id) = planned.id else {
-            self.garbage_open.insert(masked_hash(&planned.value));
+            self.garbage_open
+                .insert(content::masked_hash(&planned.value));
             return;
         };
         if let Kind::DoubleClick { of } = planned.kind {
@@ -168,7 +168,7 @@ impl Watch {
         } else {
             self.copies += 1;
         }
-        let hash = masked_hash(letter.value);
+        let hash = content::masked_hash(letter.value);
         if self.garbage_done.contains(&hash) {
             return;
         }
@@ -176,7 +176,10 @@ impl Watch {
             self.garbage_done.insert(hash);
             return;
         }
-        match sound_id(letter).filter(|id| self.donations.contains_key(id)) {
+        match letter
+            .donation_id()
+            .filter(|id| self.donations.contains_key(id))
+        {
             None => self.findings.add(Finding::NeverSent {
                 partition: letter.partition,
                 offset: letter.offset,
@@ -394,25 +397,6 @@ impl Watch {
             }
         }
     }
-}
-
-/// The donation that a dead letter asked for, where that can be read: it was sound, and could not be handled.
-fn sound_id(letter: &DeadLetterCopy<'_>) -> Option<DonationId> {
-    let record = Record {
-        key: letter.key,
-        value: letter.value,
-        schema_version: None,
-    };
-    request::decode(&record, &Rules::default())
-        .ok()
-        .map(|request| request.id())
-}
-
-/// Garbage is told by its bytes, as the dead letters show them.
-fn masked_hash(value: &[u8]) -> u64 {
-    let mut masked = value.to_vec();
-    mask_message(&mut masked);
-    content::hash_bytes(&masked)
 }
 
 fn count(counts: &mut BTreeMap<Box<str>, u64>, name: &str) {

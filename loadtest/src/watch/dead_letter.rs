@@ -1,5 +1,8 @@
 //! What a consumer reads of a dead letter.
 
+use almoner_domain::ids::DonationId;
+use almoner_domain::request::{self, Record, Rules};
+
 /// A record of the dead letters topic, borrowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DeadLetterCopy<'a> {
@@ -57,6 +60,18 @@ impl<'a> DeadLetterCopy<'a> {
             partition: partition.ok_or(NotADeadLetter(PARTITION))?,
             offset: offset.ok_or(NotADeadLetter(OFFSET))?,
         })
+    }
+
+    /// The donation that it asked for, where that can be read: the request was sound, and could not be handled.
+    pub(super) fn donation_id(&self) -> Option<DonationId> {
+        let record = Record {
+            key: self.key,
+            value: self.value,
+            schema_version: None,
+        };
+        request::decode(&record, &Rules::default())
+            .ok()
+            .map(|request| request.id())
     }
 }
 
