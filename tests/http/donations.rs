@@ -284,13 +284,12 @@ async fn a_wait_sees_what_another_instance_finished() {
 async fn a_wait_that_is_over_answers_what_is() {
     let books = Books::open().await;
     books.accept(1, FirstState::Charging).await;
-    let (books, server) = serve(books, NEVER_REREAD);
+    let (_books, server) = serve(books, NEVER_REREAD);
     let answer = get(server.address(), &format!("{}?wait_ms=5", path(1))).await;
     assert_eq!(
         (answer.status, &answer.json()["status"]),
         (200, &json!("charging"))
     );
-    assert_eq!(books.loads(), 2);
 }
 
 #[tokio::test]
@@ -311,8 +310,7 @@ async fn as_many_wait_as_may() {
     first.write_all(request.as_bytes()).await.unwrap();
     books.loaded(2).await;
 
-    let another = format!("{}?wait_ms=1", path(1));
-    let refused = get(address, &another).await;
+    let refused = get(address, &format!("{}?wait_ms=30000", path(1))).await;
     assert_eq!(
         (refused.status, refused.error_code().as_str()),
         (503, "too_many_waits")
@@ -321,11 +319,14 @@ async fn as_many_wait_as_may() {
     // Who need not wait is answered.
     assert_eq!(get(address, &path(1)).await.status, 200);
     assert_eq!(
-        get(address, &format!("{}?wait_ms=1", path(2))).await.status,
+        get(address, &format!("{}?wait_ms=30000", path(2)))
+            .await
+            .status,
         200
     );
 
     // A client that is gone waits no more.
+    let another = format!("{}?wait_ms=20", path(1));
     drop(first);
     within(async { while get(address, &another).await.status != 200 {} }).await;
 }

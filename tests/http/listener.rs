@@ -46,18 +46,23 @@ fn request() -> String {
     format!("GET {} HTTP/1.1\r\nhost: test\r\n\r\n", path(1))
 }
 
-/// Asks on a connection and reads the answer, a 404.
-async fn ask_on(stream: &mut TcpStream) {
-    stream.write_all(request().as_bytes()).await.unwrap();
+/// Asks on a connection and reads the answer, a 404; or says that the connection was closed.
+async fn try_ask_on(stream: &mut TcpStream) -> bool {
     let mut seen = Vec::new();
+    if stream.write_all(request().as_bytes()).await.is_err() {
+        return false;
+    }
     while !seen.ends_with(b"}}") {
-        assert_ne!(
-            within(stream.read_buf(&mut seen)).await.unwrap(),
-            0,
-            "closed after {seen:?}"
-        );
+        if !matches!(within(stream.read_buf(&mut seen)).await, Ok(1..)) {
+            return false;
+        }
     }
     assert!(seen.starts_with(b"HTTP/1.1 404"), "{seen:?}");
+    true
+}
+
+async fn ask_on(stream: &mut TcpStream) {
+    assert!(try_ask_on(stream).await, "closed in the middle");
 }
 
 /// The other side closes, having said no more.
@@ -95,8 +100,13 @@ async fn a_client_that_says_little_at_a_time_is_let_go() {
 #[tokio::test]
 async fn a_client_that_idles_is_let_go() {
     let (_, server) = serve(QUICK_HEADS).await;
-    let mut idle = TcpStream::connect(server.address()).await.unwrap();
-    ask_on(&mut idle).await;
+    // On a busy machine the head itself may be too late.
+    let mut idle = loop {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        if try_ask_on(&mut stream).await {
+            break stream;
+        }
+    };
     check_closed(&mut idle).await;
 }
 
