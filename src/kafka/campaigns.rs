@@ -127,7 +127,7 @@ impl Drop for CampaignsReader {
 /// What a record asks for; kept until it is done.
 enum Work {
     Store(CampaignChange),
-    DeadLetter(DeadLetter),
+    DeadLetter(Box<DeadLetter>),
 }
 
 struct Reading {
@@ -235,7 +235,8 @@ impl Reading {
                 let tell = move |result: Result<(), PublishError>| {
                     let _ = results.send(result.map_err(|error| error.to_string()));
                 };
-                self.outcomes.dead_letter(letter.clone(), Done::new(tell));
+                self.outcomes
+                    .dead_letter((**letter).clone(), Done::new(tell));
             }
         }
     }

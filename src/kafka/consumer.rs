@@ -2,6 +2,7 @@
 //! hands partitions over only once they are drained, and commits what it is asked to through [`Source::commit`].
 
 mod commits;
+mod committer;
 mod events;
 mod lookups;
 mod partitions;
@@ -10,21 +11,29 @@ mod status;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{Builder, JoinHandle};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::Builder;
+use std::time::Duration;
 
 use almoner_actors::ports::{Clock, Commit, CommitError, Done, Intake, LogRange, Source};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::RDKafkaErrorCode;
 
 use super::client_config::{Role, client_config};
 use super::error::KafkaError;
 use super::offsets::ByPartition;
 use super::options::KafkaOptions;
+use committer::Committer;
 use events::GroupEvents;
 use lookups::Lookups;
 use reading::{Fatal, Reading};
 pub use status::{ConsumerStatus, StoppedPartition};
+
+/// How long after the drain's own deadline the intake's answer and the last commits are waited for.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
+/// How long leaving the group may take.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A consumer that does not run yet: whoever makes its intake needs the source first.
 pub struct Prepared {
@@ -71,9 +80,13 @@ impl Prepared {
         let status = Arc::new(ConsumerStatus::new());
         let commands = self.sender.clone();
         let shown = Arc::clone(&status);
-        let thread = Builder::new()
+        let (ended, has_ended) = channel::<()>();
+        let drain_within =
+            Duration::from_millis(u64::from(self.options.drain_timeout_ms)) + DRAIN_GRACE;
+        Builder::new()
             .name("kafka-consumer".to_owned())
             .spawn(move || {
+                let _ended = ended;
                 let session = Session {
                     options: self.options,
                     commands: self.commands,
@@ -89,7 +102,8 @@ impl Prepared {
         Ok(Consumer {
             commands,
             status,
-            thread: Some(thread),
+            has_ended,
+            drain_within,
         })
     }
 }
@@ -99,7 +113,9 @@ impl Prepared {
 pub struct Consumer {
     commands: Sender<Command>,
     status: Arc<ConsumerStatus>,
-    thread: Option<JoinHandle<()>>,
+    /// Disconnected when the thread has ended.
+    has_ended: Receiver<()>,
+    drain_within: Duration,
 }
 
 impl Consumer {
@@ -110,23 +126,24 @@ impl Consumer {
     }
 
     /// Hands all partitions over as planned: they are drained, their last offsets committed, and the group is left.
-    /// Blocks until that is done, at most the drain's timeout and a few seconds.
-    pub fn stop(mut self) {
-        self.end(Command::Stop);
+    /// Blocks until that is done, at most the drain's timeout and some seconds: where no broker answers, librdkafka is
+    /// left to give up by itself.
+    pub fn stop(self) {
+        self.end(Command::Stop, self.drain_within + LEAVE_WITHIN);
     }
 
-    fn end(&mut self, how: Command) {
-        if let Some(thread) = self.thread.take() {
-            // A thread that is gone needs no telling; that it panicked was said through the intake.
-            let _ = self.commands.send(how);
-            let _ = thread.join();
+    fn end(&self, how: Command, within: Duration) {
+        // A thread that is gone needs no telling; that it panicked was said through the intake.
+        let _ = self.commands.send(how);
+        if self.has_ended.recv_timeout(within) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!(target: "almoner::kafka", "the group could not be left in time: its session will lapse");
         }
     }
 }
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        self.end(Command::Abort);
+        self.end(Command::Abort, LEAVE_WITHIN);
     }
 }
 
@@ -134,6 +151,8 @@ impl Drop for Consumer {
 enum Command {
     /// To be committed.
     Commit(Commit, Done<Result<(), CommitError>>),
+    /// What the broker said of these commits.
+    Committed(Vec<Commit>, Result<(), RDKafkaErrorCode>),
     /// The drain of this number is through.
     Drained(u64),
     /// What the log holds of the partitions of the assignment of this number.
@@ -193,14 +212,16 @@ impl Session {
         intake: &mut dyn Intake,
     ) -> Result<(), Fatal> {
         std::thread::scope(|scope| {
+            let topic = &self.options.topics.requests;
+            let committer = Committer::start(scope, client, topic, self.sender.clone())?;
             let lookups = Lookups::start(
                 scope,
                 client,
-                &self.options.topics.requests,
+                topic,
                 self.sender.clone(),
                 Arc::clone(&self.clock),
             )?;
-            let mut reading = Reading::new(client, intake, &self, lookups);
+            let mut reading = Reading::new(client, intake, &self, lookups, committer);
             reading.run()
         })
     }

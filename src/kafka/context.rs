@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError as ClientError;
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 
 use super::telemetry::ClientMetrics;
 
@@ -24,7 +24,7 @@ impl PlainContext {
         }
     }
 
-    /// What the client complained of last.
+    /// What went wrong last.
     pub(super) fn last_error(&self) -> Option<String> {
         self.last_error
             .lock()
@@ -39,6 +39,10 @@ impl PlainContext {
     pub(super) fn say_error(&self, error: &ClientError, reason: &str) {
         self.metrics.error();
         tracing::warn!(target: "almoner::kafka", "{error}: {reason}");
+        // That all brokers are down says less than why the last one is.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            return;
+        }
         *self
             .last_error
             .lock()
@@ -49,7 +53,7 @@ impl PlainContext {
 /// One line of librdkafka's log, at its level.
 pub(super) fn say_log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     // The user's options go to consumers and producers alike: what one of them has no use for is no mistake.
-    if facility == "CONFWARN" && message.contains("will be ignored by this") {
+    if facility == "CONFWARN" && message.contains("will be ignored by") {
         return tracing::debug!(target: "librdkafka", "{facility}: {message}");
     }
     match level {

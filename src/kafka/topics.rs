@@ -6,6 +6,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
+use tokio::time::Instant;
 
 use super::client_config::{Role, client_config};
 use super::context::PlainContext;
@@ -31,13 +32,35 @@ pub fn check(options: &KafkaOptions, timeout: Duration) -> Result<TopicFacts, Ka
         request_partitions: 0,
     };
     for (role, topic) in options.topics.by_role() {
-        let partitions = partition_count(&client, options, role, topic, timeout)?;
+        let partitions = wait_for_topic(&client, options, role, topic, timeout)?;
         if role == "requests" {
             facts.request_partitions = partitions;
         }
     }
     Ok(facts)
 }
+
+/// A topic that was just made is not known to every broker at once.
+fn wait_for_topic(
+    client: &BaseConsumer<PlainContext>,
+    options: &KafkaOptions,
+    role: &'static str,
+    topic: &str,
+    timeout: Duration,
+) -> Result<u32, KafkaError> {
+    let until = Instant::now() + MISSING_FOR.min(timeout);
+    loop {
+        match partition_count(client, options, role, topic, timeout) {
+            Err(KafkaError::TopicMissing { .. }) if Instant::now() < until => {
+                std::thread::sleep(MISSING_FOR / 10)
+            }
+            other => return other,
+        }
+    }
+}
+
+/// For how long a topic may be missing before we believe it.
+const MISSING_FOR: Duration = Duration::from_secs(2);
 
 /// How many partitions a topic has.
 pub(super) fn partition_count(

@@ -12,7 +12,7 @@ use crate::clock::SystemClock;
 pub(super) fn decode(
     record: &BorrowedMessage<'_>,
     group: &str,
-) -> Result<CampaignChange, DeadLetter> {
+) -> Result<CampaignChange, Box<DeadLetter>> {
     let version = record.headers().and_then(|headers| {
         headers
             .iter()
@@ -20,7 +20,7 @@ pub(super) fn decode(
             .and_then(|header| header.value)
     });
     campaign::decode(record.key(), record.payload(), version)
-        .map_err(|why| letter(record, group, why))
+        .map_err(|why| Box::new(letter(record, group, why)))
 }
 
 fn letter(record: &BorrowedMessage<'_>, group: &str, why: Unreadable) -> DeadLetter {

@@ -132,7 +132,7 @@ impl Commits {
     }
 
     /// The commit on its way failed as a whole.
-    pub(super) fn fail_sent(&mut self, why: &str) {
+    fn fail_sent(&mut self, why: &str) {
         self.sent_at = None;
         let result = Err(CommitError::Failed(why.into()));
         for (_, asked) in std::mem::take(&mut self.on_the_way) {

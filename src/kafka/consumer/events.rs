@@ -9,23 +9,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use metrics::{Counter, counter};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError as ClientError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use crate::kafka::context::{PlainContext, say_log};
 use crate::kafka::telemetry::REBALANCES;
 
-/// Something that the loop has to see to.
+/// A change of the assignment that the loop has to see to.
 pub(super) enum Event {
     /// These partitions are to be ours; [`GroupEvents::answer`] takes them.
     Assign(Vec<i32>),
     /// These partitions are to be given up; [`GroupEvents::answer`] gives them up.
     Revoke(Vec<i32>),
-    /// What came of a commit, by partition and offset.
-    Committed(Vec<(i32, i64, Result<(), RDKafkaErrorCode>)>),
-    /// The commit failed as a whole, before it was sent.
-    NotCommitted(RDKafkaErrorCode),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -142,30 +138,5 @@ impl ConsumerContext for GroupEvents {
         if self.is_closing() {
             self.close(client);
         }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let whole = result.err().and_then(|error| error.rdkafka_error_code());
-        let of_partitions: Vec<_> = offsets
-            .elements()
-            .iter()
-            .map(|element| {
-                let error = element
-                    .error()
-                    .err()
-                    .and_then(|error| error.rdkafka_error_code());
-                let answer = error.or(whole).map_or(Ok(()), Err);
-                (
-                    element.partition(),
-                    element.offset().to_raw().unwrap_or(-1),
-                    answer,
-                )
-            })
-            .collect();
-        let event = match whole {
-            Some(error) if of_partitions.is_empty() => Event::NotCommitted(error),
-            _ => Event::Committed(of_partitions),
-        };
-        self.inbox().events.push_back(event);
     }
 }

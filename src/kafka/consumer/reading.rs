@@ -8,14 +8,15 @@ use std::collections::VecDeque;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use almoner_actors::ports::{Admission, Commit, CommitError, Intake, RawRecord, TimestampType};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use almoner_actors::ports::{Admission, CommitError, Intake, RawRecord, TimestampType};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, Timestamp, TopicPartitionList};
 use tokio::time::Instant;
 
 use super::commits::Commits;
+use super::committer::Committer;
 use super::events::{Event, GroupEvents};
 use super::lookups::Lookups;
 use super::partitions::{Partitions, Stage, shard};
@@ -42,6 +43,7 @@ pub(super) struct Reading<'c, 'i> {
     intake: &'i mut dyn Intake,
     session: &'i Session,
     lookups: Lookups,
+    committer: Committer,
     partitions: Partitions,
     commits: Commits,
     /// Records that were polled and not taken yet, in order.
@@ -64,6 +66,7 @@ impl<'c, 'i> Reading<'c, 'i> {
         intake: &'i mut dyn Intake,
         session: &'i Session,
         lookups: Lookups,
+        committer: Committer,
     ) -> Self {
         let now = Instant::now();
         let answer_within =
@@ -73,6 +76,7 @@ impl<'c, 'i> Reading<'c, 'i> {
             intake,
             session,
             lookups,
+            committer,
             partitions: Partitions::default(),
             commits: Commits::new(answer_within),
             aside: VecDeque::new(),
@@ -126,6 +130,11 @@ impl<'c, 'i> Reading<'c, 'i> {
                     done.call(Err(CommitError::NotOurs));
                 }
             }
+            Command::Committed(batch, answer) => {
+                for commit in batch {
+                    self.commits.answered(commit, answer);
+                }
+            }
             Command::Drained(drain) => self.handover.drained(drain, Instant::now()),
             Command::Ranges(assignment, ranges) => self.take_assignment(assignment, &ranges)?,
             Command::Ends(asked_wall_ms, ends) => self.tell_ends(asked_wall_ms, &ends),
@@ -142,33 +151,13 @@ impl<'c, 'i> Reading<'c, 'i> {
             match event {
                 Event::Assign(partitions) => self.assigned(partitions),
                 Event::Revoke(partitions) => self.revoked(partitions),
-                Event::Committed(answers) => {
-                    for (partition, next_offset, answer) in answers {
-                        self.commits.answered(
-                            Commit {
-                                shard: shard(partition),
-                                next_offset,
-                            },
-                            answer,
-                        );
-                    }
-                }
-                Event::NotCommitted(error) => self.commits.fail_sent(&error.to_string()),
             }
         }
     }
 
     fn send_commits(&mut self) {
-        let Some(batch) = self.commits.next(Instant::now()) else {
-            return;
-        };
-        let list = self.offsets(
-            batch
-                .iter()
-                .map(|commit| (commit.shard.0.cast_signed(), commit.next_offset)),
-        );
-        if let Err(error) = self.client.commit(&list, CommitMode::Async) {
-            self.commits.fail_sent(&error.to_string());
+        if let Some(batch) = self.commits.next(Instant::now()) {
+            self.committer.send(batch);
         }
     }
 

@@ -15,9 +15,9 @@ use super::super::status::StoppedPartition;
 use super::{Fatal, Reading};
 
 /// How long after the drain's own deadline the intake's answer is waited for.
-const DRAIN_GRACE: Duration = Duration::from_secs(5);
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
 /// How long after a drain its last commits are tried again while the broker refuses them.
-const SETTLE_WITHIN: Duration = Duration::from_secs(3);
+const SETTLE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Which partitions are changing hands.
 #[derive(Default)]
@@ -256,7 +256,7 @@ impl Reading<'_, '_> {
         });
         self.intake.revoke(&shards(&begun), done);
         let drain_timeout = Duration::from_millis(u64::from(self.session.options.drain_timeout_ms));
-        let until = Instant::now() + drain_timeout + DRAIN_GRACE;
+        let until = Instant::now() + drain_timeout + ANSWER_GRACE;
         self.handover.drains.push(Drain {
             number,
             partitions: begun,

@@ -1,0 +1,155 @@
+//! Which of the user's settings cannot be: those that would break the promise, those that have a key of their own, and
+//! those that this build cannot do.
+
+use std::collections::BTreeMap;
+
+use crate::kafka::error::KafkaError;
+
+/// A setting that is not the user's to choose.
+pub(super) struct Required {
+    pub(super) keys: &'static [&'static str],
+    pub(super) values: &'static [&'static str],
+    why: &'static str,
+}
+
+/// What a reader of requests cannot do without.
+pub(super) const MEMBER: &[Required] = &[
+    Required {
+        keys: &["enable.auto.commit"],
+        values: &["false"],
+        why: "since an offset is committed only once its request has its fate",
+    },
+    Required {
+        keys: &["enable.auto.offset.store"],
+        values: &["false"],
+        why: "since an offset is committed only once its request has its fate",
+    },
+    Required {
+        keys: &["partition.assignment.strategy"],
+        values: &["cooperative-sticky"],
+        why: "since a handover drains the partitions that move and no others",
+    },
+    Required {
+        keys: &["group.protocol"],
+        values: &["classic"],
+        why: "since the lease on a partition lasts for the member's session timeout",
+    },
+    Required {
+        keys: &["auto.offset.reset"],
+        values: &["error"],
+        why: "since requests that the log has lost are reported, never skipped",
+    },
+    Required {
+        keys: &["isolation.level"],
+        values: &["read_committed"],
+        why: "since a request whose transaction was aborted was never made",
+    },
+];
+
+/// What a producer cannot do without.
+pub(super) const PRODUCER: &[Required] = &[
+    Required {
+        keys: &["enable.idempotence"],
+        values: &["true"],
+        why: "since outcomes keep their order and are not doubled by the client's own retries",
+    },
+    Required {
+        keys: &["acks", "request.required.acks"],
+        values: &["all", "-1"],
+        why: "since an offset is committed only once its outcome is safe",
+    },
+    Required {
+        keys: &["delivery.report.only.error"],
+        values: &["false"],
+        why: "since each outcome waits for its acknowledgement",
+    },
+    Required {
+        keys: &["transactional.id"],
+        values: &["not set"],
+        why: "since outcomes are at least once, each acknowledged by itself",
+    },
+];
+
+/// librdkafka's settings that our configuration has keys of its own for.
+const OWN_KEYS: &[(&str, &str)] = &[
+    ("bootstrap.servers", "kafka.bootstrap_servers"),
+    ("metadata.broker.list", "kafka.bootstrap_servers"),
+    ("group.id", "kafka.group_id"),
+    ("group.instance.id", "kafka.group_instance_id"),
+    ("session.timeout.ms", "kafka.session_timeout_ms"),
+    ("max.poll.interval.ms", "shutdown.drain_timeout_ms"),
+    ("partitioner", "kafka.partitioner"),
+];
+
+/// Refuses a setting of the user's that is not the user's to choose.
+pub(super) fn refuse_contradiction(key: &str, value: &str) -> Result<(), KafkaError> {
+    if let Some((_, instead)) = OWN_KEYS.iter().find(|(own, _)| *own == key) {
+        return Err(KafkaError::HasItsOwnKey {
+            key: key.to_owned(),
+            instead,
+        });
+    }
+    let required = MEMBER
+        .iter()
+        .chain(PRODUCER)
+        .find(|required| required.keys.contains(&key));
+    match required {
+        Some(required) if !required.values.contains(&value) => Err(KafkaError::Contradicts {
+            key: key.to_owned(),
+            theirs: value.to_owned(),
+            ours: required
+                .values
+                .first()
+                .copied()
+                .unwrap_or_default()
+                .to_owned(),
+            why: required.why,
+        }),
+        _ => Ok(()),
+    }
+}
+
+const TLS: bool = cfg!(any(
+    feature = "kafka-tls",
+    feature = "kafka-tls-vendored",
+    feature = "kafka-sasl"
+));
+const GSSAPI: bool = cfg!(feature = "kafka-sasl");
+
+/// Whether this build has what the setting needs. librdkafka would say "not available at build time" at best.
+pub(super) fn refuse_without_feature(
+    key: &str,
+    value: &str,
+    all: &BTreeMap<String, String>,
+) -> Result<(), KafkaError> {
+    let missing = |feature, value: &str| {
+        Err(KafkaError::FeatureMissing {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            feature,
+        })
+    };
+    let lower = value.to_ascii_lowercase();
+    match key {
+        "security.protocol" if lower.ends_with("ssl") && !TLS => missing("kafka-tls", value),
+        // GSSAPI is librdkafka's default mechanism.
+        "security.protocol" if lower.starts_with("sasl") && !GSSAPI && !names_mechanism(all) => {
+            missing("kafka-sasl", value)
+        }
+        "sasl.mechanism" | "sasl.mechanisms" => match value.to_ascii_uppercase().as_str() {
+            "GSSAPI" if !GSSAPI => missing("kafka-sasl", value),
+            // PLAIN is always there; the others need OpenSSL.
+            "SCRAM-SHA-256" | "SCRAM-SHA-512" | "OAUTHBEARER" if !TLS => {
+                missing("kafka-tls", value)
+            }
+            _ => Ok(()),
+        },
+        _ if key.starts_with("ssl.") && !TLS => missing("kafka-tls", "…"),
+        _ if key.starts_with("sasl.kerberos.") && !GSSAPI => missing("kafka-sasl", "…"),
+        _ => Ok(()),
+    }
+}
+
+fn names_mechanism(client: &BTreeMap<String, String>) -> bool {
+    client.contains_key("sasl.mechanism") || client.contains_key("sasl.mechanisms")
+}

@@ -1,0 +1,11 @@
+//! Kafka on librdkafka's mock cluster: a real client against a real listener, whose groups, logs and errors are the mock's.
+//! What the mock only pretends (idempotence, transactions, static members, retention) needs a real broker.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod campaigns;
+mod consumer;
+mod losses;
+mod outcomes;
+mod rebalance;
+mod support;
+mod topics;

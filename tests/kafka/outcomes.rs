@@ -1,0 +1,315 @@
+//! Publishing: each record is answered once, whatever the broker says.
+
+use std::time::Duration;
+
+use almoner::kafka::options::KafkaOptions;
+use almoner::kafka::outcomes::{KafkaOutcomes, Letter};
+use almoner_actors::ports::{Forward, Outcomes, PublishError};
+use almoner_domain::ids::Shard;
+use almoner_domain::outcome::Message;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message as _, OwnedMessage};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tokio::time::Instant;
+
+use crate::support::{PARTITIONS, PATIENCE, cluster, done};
+
+fn message(key: &str, number: usize) -> Message {
+    Message {
+        key: key.into(),
+        value: format!("outcome {number}").into_bytes(),
+        headers: vec![
+            ("event-type", "donation.succeeded".into()),
+            ("event-id", number.to_string().into()),
+        ],
+    }
+}
+
+fn publish(outcomes: &KafkaOutcomes, message: Message) -> Result<(), PublishError> {
+    let (done, result) = done();
+    outcomes.publish(message, done);
+    result
+        .recv_timeout(PATIENCE)
+        .expect("a publication was not answered")
+}
+
+/// All records of a topic, until there are `count`.
+fn read(options: &KafkaOptions, topic: &str, count: usize) -> Vec<OwnedMessage> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &options.bootstrap_servers)
+        .set("group.id", "test")
+        .set("fetch.queue.backoff.ms", "10")
+        .create()
+        .unwrap();
+    let mut list = TopicPartitionList::new();
+    for partition in 0..PARTITIONS {
+        list.add_partition_offset(topic, partition, Offset::Beginning)
+            .unwrap();
+    }
+    consumer.assign(&list).unwrap();
+    let mut records = Vec::new();
+    let mut deadline = Instant::now() + PATIENCE;
+    while records.len() < count {
+        if let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) {
+            records.push(record.detach());
+            deadline = Instant::now() + PATIENCE;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{} of {count} records of {topic}",
+            records.len()
+        );
+    }
+    records
+}
+
+fn header(record: &OwnedMessage, name: &str) -> Option<String> {
+    let headers = record.headers()?;
+    headers
+        .iter()
+        .find(|header| header.key == name)
+        .map(|header| String::from_utf8_lossy(header.value.unwrap_or_default()).into_owned())
+}
+
+#[test]
+fn outcomes_are_acknowledged_with_their_headers_on_the_partition_of_their_key() {
+    let (_cluster, options) = cluster();
+    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    // Kafka's own test vectors of murmur2: 1173551340 and 1357151166 once positive, modulo 4.
+    for (number, (key, partition)) in [("21", 0), ("foobar", 2)].into_iter().enumerate() {
+        assert_eq!(publish(&outcomes, message(key, number)), Ok(()));
+        let record = read(&options, &options.topics.outcomes, number + 1)
+            .into_iter()
+            .find(|record| record.key() == Some(key.as_bytes()))
+            .unwrap();
+        assert_eq!(record.partition(), partition);
+        assert_eq!(
+            record.payload(),
+            Some(format!("outcome {number}").as_bytes())
+        );
+        assert_eq!(
+            header(&record, "event-type").as_deref(),
+            Some("donation.succeeded")
+        );
+        assert_eq!(header(&record, "event-id"), Some(number.to_string()));
+    }
+}
+
+#[test]
+fn a_misplaced_record_goes_to_the_shard_that_it_is_sent_to() {
+    let (_cluster, options) = cluster();
+    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    let forward = Forward {
+        to: Shard(3),
+        key: Some((*b"21").into()),
+        value: None,
+        headers: vec![
+            (
+                "almoner-forwarded".into(),
+                Some((*b"donations.requests/0/7").into()),
+            ),
+            ("bare".into(), None),
+        ],
+    };
+    let (done, result) = done();
+    outcomes.forward(forward, done);
+    assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Ok(()));
+    let record = &read(&options, &options.topics.requests, 1)[0];
+    assert_eq!(
+        (record.partition(), record.key(), record.payload()),
+        (3, Some(&b"21"[..]), None)
+    );
+    assert_eq!(
+        header(record, "almoner-forwarded").as_deref(),
+        Some("donations.requests/0/7")
+    );
+}
+
+#[test]
+fn errors_are_retried_or_told_and_the_next_one_goes_out() {
+    let (cluster, options) = cluster();
+    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    assert_eq!(publish(&outcomes, message("u", 0)), Ok(()));
+    cluster.request_errors(
+        RDKafkaApiKey::Produce,
+        &[
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT,
+        ],
+    );
+    assert_eq!(publish(&outcomes, message("u", 1)), Ok(()));
+    cluster.request_errors(
+        RDKafkaApiKey::Produce,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED],
+    );
+    assert!(publish(&outcomes, message("u", 2)).is_err());
+    // The client may hold the error against the topic for a moment: who publishes tries again.
+    let deadline = Instant::now() + PATIENCE;
+    while publish(&outcomes, message("u", 2)).is_err() {
+        assert!(Instant::now() < deadline, "it never publishes again");
+    }
+}
+
+#[test]
+fn after_a_fatal_error_there_is_a_new_producer() {
+    let (cluster, options) = cluster();
+    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    assert_eq!(publish(&outcomes, message("u", 0)), Ok(()));
+    // Two identities claim one sequence: an idempotent producer gives itself up.
+    cluster.request_errors(
+        RDKafkaApiKey::Produce,
+        &[
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
+        ],
+    );
+    let deadline = Instant::now() + PATIENCE;
+    let mut failures = 0;
+    let mut number = 1;
+    let mut in_a_row = 0;
+    while in_a_row < 3 {
+        assert!(Instant::now() < deadline, "it never publishes again");
+        match publish(&outcomes, message("u", number)) {
+            Ok(()) => in_a_row += 1,
+            Err(_) => {
+                failures += 1;
+                in_a_row = 0;
+            }
+        }
+        number += 1;
+    }
+    println!("{failures} publications failed on the way");
+}
+
+#[test]
+fn a_full_queue_loses_nothing_and_keeps_the_order() {
+    let (_cluster, mut options) = cluster();
+    options
+        .client
+        .insert("queue.buffering.max.messages".to_owned(), "50".to_owned());
+    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    let results: Vec<_> = (0..5_000)
+        .map(|number| {
+            let (done, result) = done();
+            outcomes.publish(message("one user", number), done);
+            result
+        })
+        .collect();
+    for result in results {
+        assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Ok(()));
+    }
+    let records = read(&options, &options.topics.outcomes, 5_000);
+    let numbers: Vec<_> = records
+        .iter()
+        .map(|record| header(record, "event-id").unwrap())
+        .collect();
+    assert_eq!(
+        numbers,
+        (0..5_000)
+            .map(|number: usize| number.to_string())
+            .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn many_at_once() {
+    let (_cluster, options) = cluster();
+    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    let start = Instant::now();
+    let results: Vec<_> = (0..20_000)
+        .map(|number| {
+            let (done, result) = done();
+            outcomes.publish(message(&format!("user-{number}"), number), done);
+            result
+        })
+        .collect();
+    for result in results {
+        assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Ok(()));
+    }
+    println!(
+        "produced {:.0}/s (dev profile)",
+        20_000.0 / start.elapsed().as_secs_f64()
+    );
+}
+
+#[test]
+fn a_letter_that_is_too_large_is_cut_until_it_fits() {
+    let (cluster, options) = cluster();
+    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    let letter = |value: Vec<u8>| Letter {
+        key: Some((*b"user").into()),
+        value: Some(value),
+        headers: vec![("almoner-attempts".into(), Some((*b"1").into()))],
+    };
+    let send = |letter| {
+        let (done, result) = done();
+        outcomes.send_letter(letter, done);
+        result.recv_timeout(PATIENCE).unwrap()
+    };
+    // The client itself refuses it.
+    assert_eq!(send(letter(vec![7; 3_000_000])), Ok(()));
+    let record = &read(&options, &options.topics.dead_letters, 1)[0];
+    assert_eq!(record.payload().map(<[u8]>::len), Some(750_000));
+    assert_eq!(
+        header(record, "almoner-cut-length").as_deref(),
+        Some("3000000")
+    );
+    assert_eq!(
+        header(record, "almoner-sha256").map(|hash| hash.len()),
+        Some(64)
+    );
+    assert_eq!(header(record, "almoner-attempts").as_deref(), Some("1"));
+    // The broker does.
+    cluster.request_errors(
+        RDKafkaApiKey::Produce,
+        &[
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+        ],
+    );
+    assert_eq!(send(letter(vec![8; 1_000])), Ok(()));
+    let records = read(&options, &options.topics.dead_letters, 2);
+    let record = records
+        .iter()
+        .find(|record| record.payload().is_some_and(|value| value[0] == 8))
+        .unwrap();
+    assert_eq!(record.payload().map(<[u8]>::len), Some(250));
+    assert_eq!(
+        header(record, "almoner-cut-length").as_deref(),
+        Some("1000")
+    );
+    // One that fits stays whole.
+    assert_eq!(send(letter(vec![9; 1_000])), Ok(()));
+    let records = read(&options, &options.topics.dead_letters, 3);
+    let record = records
+        .iter()
+        .find(|record| record.payload().is_some_and(|value| value[0] == 9))
+        .unwrap();
+    assert_eq!(
+        (
+            record.payload().map(<[u8]>::len),
+            header(record, "almoner-cut-length")
+        ),
+        (Some(1_000), None)
+    );
+}
+
+#[test]
+fn without_a_broker_all_are_answered() {
+    let (cluster, mut options) = cluster();
+    drop(cluster);
+    options
+        .client
+        .insert("message.timeout.ms".to_owned(), "1000".to_owned());
+    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    assert!(publish(&outcomes, message("u", 0)).is_err());
+    let (done, result) = done();
+    outcomes.publish(message("u", 1), done);
+    outcomes.stop(Duration::ZERO);
+    assert!(result.recv_timeout(PATIENCE).unwrap().is_err());
+    assert!(
+        publish(&outcomes, message("u", 2)).is_err(),
+        "it has stopped"
+    );
+}
