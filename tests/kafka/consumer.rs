@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use almoner_actors::ports::{CommitError, LogRange};
+use almoner_actors::ports::{Commit, CommitError, LogRange};
+use almoner_domain::ids::Shard;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tokio::time::Instant;
 
-use crate::support::{Member, PARTITIONS, Recorder, assert_run, cluster, commit, produce};
+use crate::support::{
+    Member, PARTITIONS, PATIENCE, Recorder, assert_run, cluster, commit, done, produce,
+};
 
 #[test]
 fn every_record_is_offered_in_the_order_of_its_partition() {
@@ -182,20 +185,27 @@ fn a_panic_of_the_thread_is_reported() {
 
 #[test]
 fn it_stops_although_the_broker_is_gone() {
-    let (cluster, options) = cluster();
+    let (cluster, mut options) = cluster();
+    options.drain_timeout_ms = 1_000;
     produce(&options, 0, 3, 20);
     let member = Member::join(&options, Recorder::new());
     member.intake.wait_taken(3);
     drop(cluster);
+    // A commit that nobody will acknowledge does not hold up the loop.
+    let (done, result) = done();
+    let commit = Commit {
+        shard: Shard(0),
+        next_offset: 3,
+    };
+    member.source.commit(commit, done);
     let start = Instant::now();
-    let beats = member.consumer.status().beats();
-    while member.consumer.status().beats() == beats {
-        assert!(
-            start.elapsed() < crate::support::PATIENCE,
-            "the loop stands still"
-        );
+    let status = member.consumer.status();
+    let beats = status.beats();
+    while status.beats() < beats + 10 {
+        assert!(start.elapsed() < PATIENCE, "the loop stands still");
         std::thread::yield_now();
     }
     member.consumer.stop();
     println!("stopped in {:?} without a broker", start.elapsed());
+    assert!(result.recv_timeout(PATIENCE).unwrap().is_err());
 }
