@@ -128,6 +128,19 @@ fn without_credit_nothing_is_lost_and_the_group_keeps_us() {
 }
 
 #[test]
+fn a_refused_record_is_offered_again_in_its_order() {
+    let (_cluster, options) = cluster();
+    produce(&options, 0, 1_000, 20);
+    produce(&options, 1, 1_000, 20);
+    let member = Member::join(&options, Recorder::new().refusing_every(7));
+    member.intake.wait_taken(2_000);
+    member.intake.look(|told| {
+        assert_run(told.taken.get(&0), 0, 1_000);
+        assert_run(told.taken.get(&1), 0, 1_000);
+    });
+}
+
+#[test]
 fn a_refused_commit_is_told_and_the_next_one_covers_it() {
     let (cluster, options) = cluster();
     produce(&options, 0, 10, 20);
