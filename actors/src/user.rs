@@ -37,7 +37,8 @@ pub struct User {
     shard: Rc<ShardContext>,
     /// What the check for doubles needs; the router keeps it through this actor's crashes.
     window: Rc<RefCell<Window>>,
-    active: Vec<Active>,
+    /// Boxed, since nearly always there is none: a user that rests is small.
+    active: Vec<Box<Active>>,
     turn: Turn,
     donations: Limiter,
 }
@@ -217,7 +218,8 @@ impl Handler<Donate> for User {
         }
         let now_ms = self.shard.world.clock.wall_ms();
         let boot_ms = self.shard.world.clock.boot_ms();
-        self.active.push(Active::new(Arc::clone(&donation), now_ms));
+        self.active
+            .push(Box::new(Active::new(Arc::clone(&donation), now_ms)));
         let i = self.active.len() - 1;
         if donation.body_version == crate::intake::INEXPRESSIBLE {
             return self.accept_as(
@@ -316,7 +318,7 @@ impl Handler<Drain> for User {
         let dropped: Vec<DonationId> = self
             .active
             .iter()
-            .filter(|a| unaccepted(a))
+            .filter(|active| unaccepted(active))
             .map(|a| a.id)
             .collect();
         for id in dropped {

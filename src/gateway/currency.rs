@@ -1,6 +1,6 @@
 //! In which unit the gateway states amounts: its published table, and the checked way from ISO 4217's minor unit to it.
 
-use almoner_domain::money::Money;
+use almoner_domain::money::{Currency, Money};
 
 /// The largest `amount` that the gateway takes: "up to eight digits".
 /// Source: <https://docs.stripe.com/api/payment_intents/create#create_payment_intent-amount>.
@@ -72,6 +72,18 @@ pub(super) fn gateway_amount(money: Money) -> Option<u64> {
     let amount = scaled / iso;
     (scaled.is_multiple_of(iso) && amount.is_multiple_of(unit.step) && amount <= AMOUNT_MAX)
         .then_some(amount)
+}
+
+/// The inverse: what the gateway's `amount` is in ISO 4217's minor unit; `None` where it has no such currency, or the
+/// amount is no whole number of minor units.
+#[must_use]
+pub fn iso_minor(amount: u64, currency: Currency) -> Option<u64> {
+    let unit = UNITS
+        .iter()
+        .find(|unit| unit.codes.contains(&currency.code()))?;
+    let scaled = amount.checked_mul(power(currency.exponent())?)?;
+    let gateway = power(unit.decimals)?;
+    scaled.is_multiple_of(gateway).then_some(scaled / gateway)
 }
 
 fn power(exponent: u16) -> Option<u64> {

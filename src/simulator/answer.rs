@@ -61,10 +61,10 @@ pub struct ApiError {
     pub param: Option<Cow<'static, str>>,
     /// The charge that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub charge: Option<ChargeId>,
+    pub charge: Option<Box<ChargeId>>,
     /// The intent that it is about, in this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub intent: Option<(IntentId, u16)>,
+    pub intent: Option<Box<(IntentId, u16)>>,
 }
 
 /// Stripe's `type` of an error.
@@ -153,7 +153,7 @@ impl ApiError {
     /// The intent's state does not allow it.
     pub(crate) fn unexpected_state(message: String, intent: IntentId, version: u16) -> Self {
         Self {
-            intent: Some((intent, version)),
+            intent: Some(Box::new((intent, version))),
             ..Self::invalid(message).code("payment_intent_unexpected_state")
         }
     }

@@ -242,7 +242,7 @@ impl Metadata {
 /// Appends the text as JSON writes it.
 fn push_text(json: &mut String, text: &str) {
     let plain = |byte: &u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
-    if text.as_bytes().iter().all(|byte| plain(byte)) {
+    if text.as_bytes().iter().all(plain) {
         json.push('"');
         json.push_str(text);
         json.push('"');

@@ -252,7 +252,7 @@ fn refund_terms(
         nth: now.charges.saturating_sub(1),
     };
     let about_charge = |error: ApiError| ApiError {
-        charge: Some(charge),
+        charge: Some(Box::new(charge)),
         ..error
     };
     let named = request.charge.as_deref();

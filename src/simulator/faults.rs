@@ -204,7 +204,7 @@ impl Profile {
     pub(crate) fn rate_limits(&self, seed: u64, ordinal: u64) -> Option<Option<u32>> {
         let dice = mix::mix(seed.wrapping_mul(31) ^ mix::mix(ordinal / BLOCK));
         let hit = dice % 1000 < u64::from(self.rate_limited_blocks_per_mille);
-        hit.then_some(((dice >> 32) % 2 == 0).then_some(1))
+        hit.then_some((dice >> 32).is_multiple_of(2).then_some(1))
     }
 
     /// How much longer the request takes, in milliseconds.
@@ -258,12 +258,9 @@ mod tests {
     #[test]
     fn a_resend_has_its_own_luck() {
         let profile = Profile::nasty();
-        let unlucky = |nth| move |subject: &u64| profile.fault(7, *subject, nth).is_some();
-        let profile_ = Profile::nasty();
-        let first: Vec<u64> = (0..3_000)
-            .filter(|it| profile_.fault(7, *it, 0).is_some())
-            .collect();
-        let again = first.iter().filter(|it| unlucky(1)(it)).count();
+        let unlucky = |subject: &u64, nth| profile.fault(7, *subject, nth).is_some();
+        let first: Vec<u64> = (0..3_000).filter(|it| unlucky(it, 0)).collect();
+        let again = first.iter().filter(|it| unlucky(it, 1)).count();
         assert!(again * 2 < first.len(), "{again} of {}", first.len());
     }
 

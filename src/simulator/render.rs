@@ -100,9 +100,9 @@ impl World {
     }
 
     fn rendered_error(&self, error: &ApiError) -> Vec<u8> {
-        let with_intent = error.intent.and_then(|(id, version)| {
-            self.peek(id, |it| {
-                error_body(error, Some(objects::intent(it, version, false)))
+        let with_intent = error.intent.as_deref().and_then(|(id, version)| {
+            self.peek(*id, |it| {
+                error_body(error, Some(objects::intent(it, *version, false)))
             })
         });
         with_intent.unwrap_or_else(|| error_body(error, None))
@@ -116,7 +116,7 @@ fn error_body(error: &ApiError, payment_intent: Option<IntentObject<'_>>) -> Vec
             code: error.code.as_deref(),
             message: &error.message,
             param: error.param.as_deref(),
-            charge: error.charge,
+            charge: error.charge.as_deref().copied(),
             payment_intent,
         },
     })

@@ -50,6 +50,10 @@ impl Reply {
         }
     }
 
+    pub(crate) fn is_replay(&self) -> bool {
+        self.replayed
+    }
+
     pub(crate) fn should_retry(self, should: bool) -> Self {
         Self {
             should_retry: Some(should),

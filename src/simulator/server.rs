@@ -76,6 +76,9 @@ async fn connection(stream: TcpStream, service: Arc<Service>, mut stop: watch::R
     builder
         .http2()
         .max_concurrent_streams(STREAMS_MAX)
+        // Clients that give up, and faults that were asked for, are no attack.
+        .max_pending_accept_reset_streams(1 << 16)
+        .max_local_error_reset_streams(1 << 16)
         .initial_connection_window_size(1 << 24)
         .initial_stream_window_size(1 << 20);
     let answer = service_fn(move |request| service.clone().answer(request));

@@ -158,6 +158,7 @@ impl Service {
         match fault {
             Some(Fault::Reset | Fault::Late { .. }) => return Err(NoAnswer),
             Some(Fault::ErrorBefore | Fault::ErrorAfter | Fault::RolledForward) => {
+                self.counters.fault(FaultKind::ErrorBefore);
                 return Ok((self.refusal(&ApiError::internal()), None));
             }
             _ => {}
@@ -239,7 +240,9 @@ impl Service {
     ) -> Result<Reply, NoAnswer> {
         let now_ms = self.world.clock.now_ms();
         if let Some(reply) = self.claimed(&work, now_ms) {
-            self.pause(subject).await;
+            if reply.is_replay() {
+                self.pause(subject).await;
+            }
             return Ok(reply);
         }
         let pause_ms = self.pause_ms(subject);
@@ -261,13 +264,7 @@ impl Service {
             Claim::Fresh => None,
             Claim::Replay(answer) => {
                 self.counters.replay();
-                let reply = Reply::new(answer.status(), self.world.render(&answer)).replayed();
-                // A stored 500 stays: to send it again leads nowhere.
-                Some(if answer.status() >= 500 {
-                    reply.should_retry(false)
-                } else {
-                    reply
-                })
+                Some(self.stored(&answer).replayed())
             }
             Claim::InUse => Some(self.refusal(&ApiError::key_in_use(key)).should_retry(true)),
             Claim::Reused => Some(self.refusal(&ApiError::key_reused(key))),
@@ -289,11 +286,22 @@ impl Service {
             key: claimed,
             mishap,
         };
+        self.count_mishap(mishap);
         let answer = self.world.execute(operation, &execution);
         if let Some(key) = &key {
             self.world.keys.finish(key, &answer);
         }
-        Reply::new(answer.status(), self.world.render(&answer))
+        self.stored(&answer)
+    }
+
+    /// An answer that its key keeps. To send a 500 again leads nowhere, and Stripe says so.
+    fn stored(&self, answer: &Answer) -> Reply {
+        let reply = Reply::new(answer.status(), self.world.render(answer));
+        if answer.status() >= 500 {
+            reply.should_retry(false)
+        } else {
+            reply
+        }
     }
 
     /// Carries the work out when its caller has long gone, as if it came only then.
@@ -339,17 +347,25 @@ impl Service {
         if key.is_some() {
             *locked(&self.unlucky).entry(subject).or_default() += 1;
         }
-        self.counters.fault(match fault {
-            Fault::Reset => FaultKind::ResetBefore,
-            Fault::Late { .. } => FaultKind::LateExecution,
-            Fault::ErrorBefore => FaultKind::ErrorBefore,
-            Fault::ErrorAfter => FaultKind::ErrorAfter,
-            Fault::RolledForward => FaultKind::RolledForward,
-            Fault::AnswerLost => FaultKind::AnswerLost,
-            Fault::AnswerCut => FaultKind::AnswerCut,
-            Fault::BodySlow => FaultKind::BodySlow,
-        });
+        match fault {
+            Fault::Reset => self.counters.fault(FaultKind::ResetBefore),
+            Fault::Late { .. } => self.counters.fault(FaultKind::LateExecution),
+            Fault::AnswerLost => self.counters.fault(FaultKind::AnswerLost),
+            Fault::AnswerCut => self.counters.fault(FaultKind::AnswerCut),
+            Fault::BodySlow => self.counters.fault(FaultKind::BodySlow),
+            // Counted where they happen: a request that was executed before is not executed wrongly now.
+            Fault::ErrorBefore | Fault::ErrorAfter | Fault::RolledForward => {}
+        }
         Some(fault)
+    }
+
+    fn count_mishap(&self, mishap: Mishap) {
+        match mishap {
+            Mishap::None => {}
+            Mishap::ErrorBefore => self.counters.fault(FaultKind::ErrorBefore),
+            Mishap::ErrorAfter => self.counters.fault(FaultKind::ErrorAfter),
+            Mishap::RolledForward { .. } => self.counters.fault(FaultKind::RolledForward),
+        }
     }
 
     async fn pause(&self, subject: u64) {

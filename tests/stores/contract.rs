@@ -6,7 +6,7 @@ use almoner_actors::ports::{
     Accepted, Advanced, Done, Finish, FinishWrite, Finished, FirstState, MarkWrite, Marked,
     SendRow, StoreError,
 };
-use almoner_domain::campaign::{CampaignChange, CampaignStatus};
+use almoner_domain::campaign::{CampaignChange, Status};
 use almoner_domain::donation::{Call, Donation, Ending, PendingKind, State, Trace};
 use almoner_domain::ids::{CampaignId, Shard};
 use almoner_domain::outcome::Reason;
@@ -559,7 +559,7 @@ pub fn the_window_has_what_counts_for_doubles(engine: &Engine) {
 pub fn campaigns_change_by_version(engine: &Engine) {
     assert_eq!(engine.campaign("river-trees"), None);
     for version in [3, 2, 5, 4] {
-        engine.put_campaign(CampaignChange::Set(campaign("river-trees", version)));
+        engine.put_campaign(CampaignChange::Described(campaign("river-trees", version)));
     }
     let found = engine.campaign("river-trees").unwrap();
     assert_eq!(*found, campaign("river-trees", 5));
@@ -569,13 +569,13 @@ pub fn a_campaign_closes_by_a_tombstone(engine: &Engine) {
     let closed = CampaignChange::Closed(CampaignId::parse("river-trees").unwrap());
     engine.put_campaign(closed.clone());
     assert_eq!(engine.campaign("river-trees"), None);
-    engine.put_campaign(CampaignChange::Set(campaign("river-trees", 1)));
+    engine.put_campaign(CampaignChange::Described(campaign("river-trees", 1)));
     engine.put_campaign(closed);
     let found = engine.campaign("river-trees").unwrap();
-    assert_eq!(found.status, CampaignStatus::Closed);
-    engine.put_campaign(CampaignChange::Set(campaign("river-trees", 2)));
+    assert_eq!(found.status, Status::Closed);
+    engine.put_campaign(CampaignChange::Described(campaign("river-trees", 2)));
     let found = engine.campaign("river-trees").unwrap();
-    assert_eq!(found.status, CampaignStatus::Open);
+    assert_eq!(found.status, Status::Open);
 }
 
 pub fn a_dropped_caller_changes_nothing(engine: &Engine) {

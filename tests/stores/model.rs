@@ -1,1 +1,200 @@
-//! .
+//! Any sequence of calls has the same answers from SQLite, closed and opened again in between, as from the store in
+//! memory.
+
+use std::fmt::Debug;
+
+use almoner_actors::ports::{FirstState, MarkWrite, RowId, StoreError};
+use almoner_domain::campaign::CampaignChange;
+use almoner_domain::donation::PendingKind;
+use almoner_domain::ids::{CampaignId, Shard};
+use almoner_domain::outcome::Reason;
+use proptest::prelude::*;
+
+use crate::support::*;
+
+/// One call; donations, shards, epochs and versions are few, so that calls meet.
+#[derive(Clone, Debug)]
+enum Step {
+    Accept {
+        n: u64,
+        first: u8,
+        shard: u32,
+        epoch: u64,
+    },
+    Advance {
+        n: u64,
+        shard: u32,
+        epoch: u64,
+        seen: u32,
+        due: i64,
+        told: Option<u32>,
+        answered: Option<u64>,
+    },
+    Finish {
+        n: u64,
+        charged: bool,
+        day: i64,
+        answered: Option<u64>,
+    },
+    Acknowledged(u64),
+    Claim(u32),
+    Mark {
+        shard: u32,
+        epoch: u64,
+        offset: i64,
+        stream: i64,
+    },
+    PutCampaign(Option<u64>),
+    Recent(u32, i64),
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let n = 0..8u64;
+    let shard = 0..2u32;
+    let epoch = 0..3u64;
+    let answered = prop::option::weighted(0.2, 0..9u64);
+    prop_oneof![
+        4 => (n.clone(), 0..4u8, shard.clone(), epoch.clone())
+            .prop_map(|(n, first, shard, epoch)| Step::Accept { n, first, shard, epoch }),
+        4 => (n.clone(), shard.clone(), epoch.clone(), 0..3u32, 0..50i64,
+              prop::option::of(0..5u32), answered.clone())
+            .prop_map(|(n, shard, epoch, seen, due, told, answered)| Step::Advance {
+                n, shard, epoch, seen, due, told, answered
+            }),
+        4 => (n.clone(), any::<bool>(), -1..3i64, answered)
+            .prop_map(|(n, charged, day, answered)| Step::Finish { n, charged, day, answered }),
+        2 => n.prop_map(Step::Acknowledged),
+        2 => shard.clone().prop_map(Step::Claim),
+        1 => (shard.clone(), epoch, -5..20i64, 0..20i64)
+            .prop_map(|(shard, epoch, offset, stream)| Step::Mark { shard, epoch, offset, stream }),
+        1 => prop::option::of(0..4u64).prop_map(Step::PutCampaign),
+        1 => (shard, 0..9i64).prop_map(|(shard, since)| Step::Recent(shard, since)),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// An answer as it is compared: of errors only their kind.
+fn told<T: Debug>(answer: Result<T, StoreError>) -> String {
+    match answer {
+        Err(StoreError::Impossible(_)) => "impossible".into(),
+        answer => format!("{answer:?}"),
+    }
+}
+
+fn take(engine: &Engine, step: &Step) -> String {
+    match step.clone() {
+        Step::Accept {
+            n,
+            first,
+            shard,
+            epoch,
+        } => {
+            let given = donation(n);
+            let mut write = match first {
+                0 => held(&given, START_MS),
+                1 => accept_write(
+                    &given,
+                    FirstState::Finished(Box::new(failed(Reason::VelocityBlocked))),
+                ),
+                _ => charging(&given),
+            };
+            (write.shard, write.epoch) = (Shard(shard), epoch);
+            told(engine.call(|store, done| store.accept(write, done)))
+        }
+        Step::Advance {
+            n,
+            shard,
+            epoch,
+            seen,
+            due,
+            told: sequence,
+            answered,
+        } => {
+            let kind = PendingKind::ALL[(due % 6) as usize];
+            let mut write = advance_write(&donation(n), row(engine, n), seen, due, kind);
+            (write.shard, write.epoch) = (Shard(shard), epoch);
+            write.told = sequence.map(|sequence| told_pending(sequence, kind));
+            write.answered_by = answered.map(place);
+            told(engine.call(|store, done| store.advance(write, done)))
+        }
+        Step::Finish {
+            n,
+            charged: is_charged,
+            day,
+            answered,
+        } => {
+            let finish = if is_charged {
+                charged(day * 86_400)
+            } else {
+                failed(Reason::CardDeclined)
+            };
+            let mut write = finish_write(&donation(n), row(engine, n), finish);
+            write.answered_by = answered.map(place);
+            told(engine.call(|store, done| store.finish(write, done)))
+        }
+        Step::Acknowledged(n) => told(engine.call(|store, done| store.acknowledged(id(n), done))),
+        Step::Claim(shard) => told(engine.call(|store, done| store.claim(Shard(shard), done))),
+        Step::Mark {
+            shard,
+            epoch,
+            offset,
+            stream,
+        } => {
+            let mark = MarkWrite {
+                shard: Shard(shard),
+                epoch,
+                next_offset: offset,
+                stream_ms: stream,
+            };
+            told(engine.call(|store, done| store.mark(mark, done)))
+        }
+        Step::PutCampaign(version) => {
+            let change = match version {
+                Some(version) => CampaignChange::Described(campaign("c", version)),
+                None => CampaignChange::Closed(CampaignId::parse("c").unwrap()),
+            };
+            engine.put_campaign(change);
+            format!("{:?}", engine.campaign("c"))
+        }
+        Step::Recent(shard, since) => format!("{:?}", engine.recent(shard, START_MS + since)),
+        Step::Reopen => String::new(),
+    }
+}
+
+/// The donation's row, or one that nobody has.
+fn row(engine: &Engine, n: u64) -> RowId {
+    engine.load(id(n)).map_or(RowId(99), |it| it.row)
+}
+
+/// Everything that can be read.
+fn all(engine: &Engine) -> String {
+    let donations: Vec<_> = (0..8).map(|n| engine.load(id(n))).collect();
+    let shards: Vec<_> = (0..2)
+        .map(|shard| (engine.unfinished(shard), engine.recent(shard, 0)))
+        .collect();
+    format!("{donations:?} {shards:?} {:?}", engine.campaign_days())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 32,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn sqlite_answers_as_the_store_in_memory(steps in prop::collection::vec(step(), 1..60)) {
+        let folder = tempfile::tempdir().unwrap();
+        let model = memory();
+        let mut engine = sqlite_at(folder.path());
+        for step in &steps {
+            if matches!(step, Step::Reopen) {
+                drop(engine);
+                engine = sqlite_at(folder.path());
+            }
+            prop_assert_eq!(take(&engine, step), take(&model, step), "at {:?}", step);
+        }
+        prop_assert_eq!(all(&engine), all(&model));
+    }
+}

@@ -12,7 +12,7 @@ use almoner_actors::ports::{
     Finish, FinishWrite, Finished, FirstState, MarkWrite, Marked, Pending, Recorded, RowId, Store,
     StoreError, Unfinished, WindowEntry,
 };
-use almoner_domain::campaign::{Campaign, CampaignChange, CampaignStatus};
+use almoner_domain::campaign::{Campaign, CampaignChange, Status};
 use almoner_domain::donation::{Donation, Ending, PendingKind, Progress, State};
 use almoner_domain::ids::{CampaignId, DonationId, Place, Shard, UserId};
 use almoner_domain::money::{Currency, Money};
@@ -363,7 +363,7 @@ pub fn campaign(id: &str, version: u64) -> Campaign {
     Campaign {
         campaign_id: CampaignId::parse(id).unwrap(),
         version,
-        status: CampaignStatus::Open,
+        status: Status::Open,
         currency: currency("EUR"),
         creator_account: "acct_1".into(),
         amount_minor_min: Some(100),

@@ -217,3 +217,58 @@ impl Store for MemoryStore {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    fn claim(store: &MemoryStore) -> Receiver<Result<Claimed, StoreError>> {
+        let (sender, claimed) = channel();
+        let done = Done::new(move |answer| sender.send(answer).unwrap());
+        store.claim(Shard(0), done);
+        claimed
+    }
+
+    fn epoch(claimed: &Receiver<Result<Claimed, StoreError>>) -> Result<u64, StoreError> {
+        claimed.try_recv().unwrap().map(|claimed| claimed.epoch)
+    }
+
+    #[test]
+    fn a_pumped_store_does_nothing_by_itself() {
+        let store = MemoryStore::pumped();
+        let claims = [claim(&store), claim(&store), claim(&store)];
+        assert_eq!(store.waiting(), 3);
+        assert!(claims[0].try_recv().is_err());
+        assert_eq!(store.pump(2), 2);
+        assert_eq!((epoch(&claims[0]), epoch(&claims[1])), (Ok(1), Ok(2)));
+        assert!(claims[2].try_recv().is_err());
+        assert_eq!((store.pump(usize::MAX), epoch(&claims[2])), (1, Ok(3)));
+    }
+
+    #[test]
+    fn a_crash_answers_nothing_and_loses_what_was_not_durable() {
+        let store = MemoryStore::pumped();
+        let claims = [claim(&store), claim(&store), claim(&store)];
+        store.crash(2);
+        for claimed in &claims {
+            assert_eq!(epoch(claimed), Err(StoreError::Stopped));
+        }
+        let after = claim(&store);
+        store.pump(1);
+        assert_eq!(epoch(&after), Ok(3));
+    }
+
+    #[test]
+    fn a_poisoned_store_takes_nothing_until_it_is_open_again() {
+        let store = MemoryStore::new();
+        store.poison(Some("disk"));
+        assert_eq!(
+            epoch(&claim(&store)),
+            Err(StoreError::Poisoned("disk".into()))
+        );
+        store.poison(None);
+        assert_eq!(epoch(&claim(&store)), Ok(1));
+    }
+}

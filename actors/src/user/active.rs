@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix::prelude::Addr;
 use almoner_domain::answer::{Answer, MoneyMoved};
 use almoner_domain::donation::{Donation, PendingKind, Progress, Verdict};
 use almoner_domain::ids::{DonationId, Place};
@@ -9,6 +10,7 @@ use almoner_domain::outcome::Told;
 use smallvec::SmallVec;
 
 use super::AnswerHold;
+use crate::campaign::Campaign;
 use crate::ports::{AdvanceWrite, FinishWrite, FirstState, RowId, SendRow};
 
 /// A donation in flight here.
@@ -23,7 +25,9 @@ pub(super) struct Active {
     pub(super) progress: Progress,
     /// It is durable: its fate is the store's from here on.
     pub(super) is_accepted: bool,
-    /// Its campaign counts it as in flight.
+    /// Its campaign's actor, once it was asked.
+    pub(super) campaign: Option<Addr<Campaign>>,
+    /// The campaign counts it as in flight.
     pub(super) is_counted: bool,
     /// It looks like a double: what it becomes if the campaign lets it.
     pub(super) hold_as: Option<Verdict>,
@@ -104,6 +108,7 @@ impl Active {
             version: 0,
             progress: Progress::new(),
             is_accepted: false,
+            campaign: None,
             is_counted: false,
             hold_as: None,
             last_told: None,

@@ -64,6 +64,7 @@ impl User {
         active.stage = Stage::Checking;
         if let Some(donation) = active.donation.clone() {
             let campaign = self.shard.campaign(&donation.request.campaign_id);
+            active.campaign = Some(campaign.clone());
             campaign.do_send(Check {
                 donation,
                 reply: ctx.address(),
@@ -74,13 +75,10 @@ impl User {
     /// The campaign does not count it as in flight any more.
     pub(super) fn uncount(&mut self, i: usize, declined: bool) {
         let active = &mut self.active[i];
-        if !std::mem::take(&mut active.is_counted) {
-            return;
-        }
-        if let Some(donation) = &active.donation {
-            self.shard
-                .campaign(&donation.request.campaign_id)
-                .do_send(campaign::Settled { declined });
+        if std::mem::take(&mut active.is_counted)
+            && let Some(campaign) = &active.campaign
+        {
+            campaign.do_send(campaign::Settled { declined });
         }
     }
 
@@ -405,7 +403,7 @@ impl User {
             ref stage,
             ref donation,
             ..
-        } = self.active[i];
+        } = *self.active[i];
         let store = &self.shard.world.store;
         let answer = ctx.address().recipient();
         match (stage, donation) {
@@ -642,7 +640,7 @@ impl User {
     pub(super) fn begin_load(&mut self, id: DonationId, load: Load, ctx: &Ctx) {
         let now_ms = self.shard.world.clock.wall_ms();
         self.active
-            .push(Active::unread(id, Stage::Loading(load), now_ms));
+            .push(Box::new(Active::unread(id, Stage::Loading(load), now_ms)));
         self.write(self.active.len() - 1, ctx);
     }
 }

@@ -22,7 +22,7 @@ pub struct BooksError(#[from] rusqlite::Error);
 /// Connections of one's own to the books of a data folder. Its calls block: keep them off the actors' threads.
 pub struct Books {
     main: Connection,
-    /// None as long as the projector has made none.
+    /// The projection; none as long as there is none to be read.
     history: Option<Connection>,
     identity: Vec<u8>,
 }
@@ -94,13 +94,13 @@ impl Books {
     pub fn open(folder: &Path) -> Result<Self, BooksError> {
         let main = schema::open_reader(&folder::database(folder))?;
         let identity = schema::identity(&main)?;
-        let history = folder::projection(folder);
+        // A projection that is missing, half made or broken costs time, not answers: its thread makes it anew.
+        let history = schema::open_reader(&folder::projection(folder))
+            .ok()
+            .filter(|history| projected_to(history, &identity).is_ok());
         Ok(Self {
             main,
-            history: history
-                .exists()
-                .then(|| schema::open_reader(&history))
-                .transpose()?,
+            history,
             identity,
         })
     }

@@ -225,3 +225,56 @@ impl Tail {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_of_a_window_is_below_its_first_row(
+            steps in prop::collection::vec((0..3u32, -1500..4000i64), 1..800),
+            since in 0..400_000i64,
+        ) {
+            let mut tail = Tail { next_seq: 1, ..Tail::default() };
+            let (mut now_ms, mut rows) = (0, Vec::new());
+            for (shard, step_ms) in steps {
+                now_ms += step_ms;
+                let shard = Shard(shard);
+                rows.push((tail.next_seq(), shard, now_ms));
+                tail.accepted(Open { shard, id: DonationId([0; 16]) }, now_ms, false);
+            }
+            for (seq, shard, recorded_at_ms) in rows {
+                if recorded_at_ms >= since {
+                    prop_assert!(seq >= tail.first_seq_since(shard, since));
+                }
+            }
+            for stream in tail.streams.values() {
+                prop_assert!(stream.checkpoints.len() <= CHECKPOINTS_MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_begins_near_its_first_row() {
+        let mut tail = Tail {
+            next_seq: 1,
+            ..Tail::default()
+        };
+        let open = Open {
+            shard: Shard(0),
+            id: DonationId([0; 16]),
+        };
+        for ms in 0..100_000 {
+            tail.accepted(open, ms, false);
+        }
+        let first = tail.first_seq_since(Shard(0), 90_001);
+        assert!((88_000..=90_002).contains(&first), "{first}");
+        assert_eq!(tail.first_seq_since(Shard(0), 100_000), tail.next_seq());
+        assert_eq!(tail.first_seq_since(Shard(1), 0), tail.next_seq());
+    }
+}

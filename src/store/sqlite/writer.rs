@@ -227,3 +227,46 @@ impl Drop for Abandon {
         self.0.abandon();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use almoner_actors::ports::Done;
+    use almoner_domain::campaign::{Campaign, CampaignChange, Status as CampaignStatus};
+    use almoner_domain::ids::CampaignId;
+    use almoner_domain::money::Currency;
+
+    use super::super::ops::Call;
+    use super::*;
+
+    fn campaign(n: usize) -> Op {
+        let campaign = Campaign {
+            campaign_id: CampaignId::parse(&format!("campaign-{n}")).unwrap(),
+            version: 1,
+            status: CampaignStatus::Open,
+            currency: Currency::from_code("EUR").unwrap(),
+            creator_account: "acct_1".into(),
+            amount_minor_min: None,
+            amount_minor_max: None,
+            title: "x".repeat(3000).into(),
+        };
+        let write = CampaignChange::Described(campaign);
+        Op::PutCampaign(Box::new(Call::new(write, Done::new(|_| {}))))
+    }
+
+    #[test]
+    fn a_full_disk_is_the_databases_error_not_one_calls() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = schema::open_writer(&folder.path().join("db"), true).unwrap();
+        connection
+            .pragma_update_and_check(None, "max_page_count", 60, |_| Ok(()))
+            .unwrap();
+        let mut statements = Statements::prepare(&connection).unwrap();
+        let mut known = Known::load(&connection).unwrap();
+        let full = (0..200).find_map(|n| {
+            commit(&connection, &mut statements, &mut known, &mut [campaign(n)]).err()
+        });
+        let full = full.expect("the database grew beyond its limit");
+        assert_eq!(full.sqlite_error_code(), Some(ErrorCode::DiskFull));
+        assert!(!is_of_one_call(&full));
+    }
+}
