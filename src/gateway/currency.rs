@@ -1,6 +1,6 @@
 //! In which unit the gateway states amounts: its published table, and the checked way from ISO 4217's minor unit to it.
 
-use almoner_domain::money::Money;
+use almoner_domain::money::{Currency, Money};
 
 /// The largest `amount` that the gateway takes: "up to eight digits".
 /// Source: <https://docs.stripe.com/api/payment_intents/create#create_payment_intent-amount>.
@@ -74,13 +74,27 @@ pub(super) fn gateway_amount(money: Money) -> Option<u64> {
         .then_some(amount)
 }
 
+/// The money of the gateway's `amount`, the way back of [`gateway_amount`]; `currency` in any case. `None` where it is
+/// no money of ours: nothing, a currency that we do not know, a fraction that ISO 4217 does not have.
+pub(super) fn iso_money(amount: u64, currency: &str) -> Option<Money> {
+    let currency = Currency::from_code(&currency.to_ascii_uppercase())?;
+    let unit = UNITS
+        .iter()
+        .find(|unit| unit.codes.contains(&currency.code()))?;
+    let scaled = amount.checked_mul(power(currency.exponent())?)?;
+    let gateways = power(unit.decimals)?;
+    scaled
+        .is_multiple_of(gateways)
+        .then(|| Money::new(scaled / gateways, currency))?
+}
+
 fn power(exponent: u16) -> Option<u64> {
     10u64.checked_pow(exponent.into())
 }
 
 #[cfg(test)]
 mod tests {
-    use almoner_domain::money::{AMOUNT_MINOR_MAX, Currency};
+    use almoner_domain::money::AMOUNT_MINOR_MAX;
 
     use super::*;
 
@@ -98,6 +112,30 @@ mod tests {
         check(3_700, "UGX", Some(370_000));
         check(500, "MGA", Some(5));
         check(5_120, "KWD", Some(5_120));
+    }
+
+    #[test]
+    fn amounts_come_back_as_they_went() {
+        for (_, code) in all() {
+            let currency = Currency::from_code(code).unwrap();
+            for minor in [100, 5_000, 99_900] {
+                let money = Money::new(minor, currency).unwrap();
+                let amount = gateway_amount(money).unwrap();
+                assert_eq!(
+                    iso_money(amount, &code.to_lowercase()),
+                    Some(money),
+                    "{code}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_money_of_ours_is_none() {
+        assert_eq!(iso_money(150, "isk"), None); // 1.50: it has no fraction
+        assert_eq!(iso_money(0, "eur"), None);
+        assert_eq!(iso_money(100, "zzz"), None);
+        assert_eq!(iso_money(u64::MAX, "mga"), None);
     }
 
     #[test]
