@@ -23,6 +23,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Hold the books against the gateway: every donation, movement and charge.
+    Audit(commands::audit::Args),
     /// Check, show and describe the configuration.
     Config(commands::config::Args),
 }

@@ -12,6 +12,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Audit(args) => commands::audit::run(args),
         Command::Config(args) => commands::config::run(args),
     };
     match done {
