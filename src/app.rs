@@ -1,8 +1,8 @@
 //! One instance: everything is made here, in the order in which it is needed, and stopped in the opposite one.
 
 mod settings;
+mod vitals;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 pub use settings::{StartFlags, settings_of};
+pub use vitals::Vitals;
 
 use crate::clock::{RandomDice, SystemClock};
 use crate::config::Config;
@@ -281,10 +282,4 @@ pub fn kafka_options(config: &Config) -> KafkaOptions {
         drain_timeout_ms: config.shutdown.drain_timeout_ms,
         client: client.collect(),
     }
-}
-
-/// Where the store's folder is.
-#[must_use]
-pub fn store_folder(config: &Config) -> PathBuf {
-    config.store.path.clone()
 }

@@ -23,6 +23,12 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// See it work: everything in this one process, with people who give, and a verdict on the money.
+    Demo(commands::demo::Args),
+    /// Run the service: from Kafka to the gateway, the ledger and published outcomes.
+    Run(commands::run::Args),
+    /// Run the payment gateway simulator alone.
+    GatewaySim(commands::gateway_sim::Args),
     /// Hold the books against the gateway: every donation, movement and charge.
     Audit(commands::audit::Args),
     /// Check, show and describe the configuration.

@@ -2,11 +2,16 @@
 
 pub mod audit;
 pub mod config;
+pub mod demo;
+pub mod gateway_sim;
+pub mod run;
 
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{ConfigErrors, Loaded, Sources, load, load_unchecked};
 
@@ -162,5 +167,17 @@ mod tests {
             .unwrap();
         let expected = "error: the broker cannot be reached\n  because: connection refused\nhint: is it running?\n";
         assert_eq!(String::from_utf8(report).unwrap(), expected);
+    }
+}
+
+/// Ends when the process is told to stop, by SIGTERM or Ctrl-C.
+async fn signalled() {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
+        // Without a handler the signal ends the process as it always does.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
     }
 }

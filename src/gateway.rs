@@ -5,7 +5,7 @@
 
 mod answers;
 mod body;
-mod currency;
+pub mod currency;
 mod form;
 mod list;
 mod stripe;

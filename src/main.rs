@@ -12,6 +12,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Demo(args) => commands::demo::run(args),
+        Command::Run(args) => commands::run::run(args),
+        Command::GatewaySim(args) => commands::gateway_sim::run(args).map_err(Into::into),
         Command::Audit(args) => commands::audit::run(args),
         Command::Config(args) => commands::config::run(args),
     };

@@ -273,7 +273,10 @@ impl Handler<Landed> for GatewayActor {
             .gateway_ms(call, now_ms - sent_at_boot_ms);
         match signal {
             BreakerSignal::Busy => self.budget.on_rate_limited(Instant::now()),
-            BreakerSignal::Works => self.budget.on_success(Instant::now()),
+            BreakerSignal::Works => {
+                self.world.credits.accept_key();
+                self.budget.on_success(Instant::now());
+            }
             _ => {}
         }
         self.breaker.answered(signal, now_ms);

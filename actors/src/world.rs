@@ -112,6 +112,7 @@ pub struct Credits {
     /// Shards that are full of pending or unknown donations.
     full_shards: AtomicUsize,
     gateway_open: AtomicBool,
+    key_accepted: AtomicBool,
     /// Taken from the log since the start.
     taken: AtomicU64,
 }
@@ -125,6 +126,7 @@ impl Credits {
             in_flight_max,
             full_shards: AtomicUsize::new(0),
             gateway_open: AtomicBool::new(true),
+            key_accepted: AtomicBool::new(false),
             taken: AtomicU64::new(0),
         }
     }
@@ -167,6 +169,17 @@ impl Credits {
         } else {
             self.full_shards.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// The gateway executed a call, so it knows our key.
+    pub fn accept_key(&self) {
+        self.key_accepted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the gateway has accepted our key once.
+    #[must_use]
+    pub fn key_accepted(&self) -> bool {
+        self.key_accepted.load(Ordering::Relaxed)
     }
 
     /// The breaker closed or opened: while it is open, Kafka is the queue.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::{CommandError, Problem};
 use crate::simulator::{
     ListenError, OpenError, Options, Profile, ProfileError, Running, Simulator,
 };
@@ -75,6 +76,19 @@ pub enum GatewaySimError {
     /// The runtime, the signals or stdout.
     #[error("the gateway simulator could not run: {0}")]
     Io(#[from] std::io::Error),
+}
+
+impl From<GatewaySimError> for CommandError {
+    fn from(error: GatewaySimError) -> Self {
+        match error {
+            GatewaySimError::Listen(_) | GatewaySimError::Io(_) => {
+                Self::Unavailable(Problem::new(error.to_string()))
+            }
+            GatewaySimError::Profile(_) | GatewaySimError::Open(_) => {
+                Self::CouldNotRun(Problem::new(error.to_string()))
+            }
+        }
+    }
 }
 
 /// Runs the simulator until it is told to stop.

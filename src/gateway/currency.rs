@@ -74,18 +74,16 @@ pub(super) fn gateway_amount(money: Money) -> Option<u64> {
         .then_some(amount)
 }
 
-/// The money of the gateway's `amount`, the way back of [`gateway_amount`]; `currency` in any case. `None` where it is
-/// no money of ours: nothing, a currency that we do not know, a fraction that ISO 4217 does not have.
-pub(super) fn iso_money(amount: u64, currency: &str) -> Option<Money> {
-    let currency = Currency::from_code(&currency.to_ascii_uppercase())?;
+/// The inverse: what the gateway's `amount` is in ISO 4217's minor unit; `None` where it has no such currency, or the
+/// amount is no whole number of minor units.
+#[must_use]
+pub fn iso_minor(amount: u64, currency: Currency) -> Option<u64> {
     let unit = UNITS
         .iter()
         .find(|unit| unit.codes.contains(&currency.code()))?;
     let scaled = amount.checked_mul(power(currency.exponent())?)?;
-    let gateways = power(unit.decimals)?;
-    scaled
-        .is_multiple_of(gateways)
-        .then(|| Money::new(scaled / gateways, currency))?
+    let gateway = power(unit.decimals)?;
+    scaled.is_multiple_of(gateway).then_some(scaled / gateway)
 }
 
 fn power(exponent: u16) -> Option<u64> {
@@ -121,21 +119,20 @@ mod tests {
             for minor in [100, 5_000, 99_900] {
                 let money = Money::new(minor, currency).unwrap();
                 let amount = gateway_amount(money).unwrap();
-                assert_eq!(
-                    iso_money(amount, &code.to_lowercase()),
-                    Some(money),
-                    "{code}"
-                );
+                assert_eq!(iso_minor(amount, currency), Some(minor), "{code}");
             }
         }
     }
 
     #[test]
-    fn what_is_no_money_of_ours_is_none() {
-        assert_eq!(iso_money(150, "isk"), None); // 1.50: it has no fraction
-        assert_eq!(iso_money(0, "eur"), None);
-        assert_eq!(iso_money(100, "zzz"), None);
-        assert_eq!(iso_money(u64::MAX, "mga"), None);
+    fn what_iso_has_no_unit_for_is_none() {
+        let check = |amount, code| {
+            let currency = Currency::from_code(code).unwrap();
+            assert_eq!(iso_minor(amount, currency), None, "{amount} {code}");
+        };
+        check(150, "ISK"); // 1.50: it has no fraction
+        check(100, "IRR"); // no such currency there
+        check(u64::MAX, "MGA");
     }
 
     #[test]

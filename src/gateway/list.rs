@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use almoner_domain::money::Money;
+use almoner_domain::money::{Currency, Money};
 use hyper::StatusCode;
 use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::answers::{Reply, Useless};
 use super::body::Version;
-use super::currency::iso_money;
+use super::currency::iso_minor;
 use super::stripe::{Requests, Unsendable};
 use super::transport::{Failure, Transport};
 use super::{InvalidOptions, Options, PAGE_MAX_BYTES};
@@ -180,11 +180,16 @@ impl GatewayCharge {
     /// What was charged and not given back; `None` where that is nothing, or no money of ours.
     #[must_use]
     pub fn unreversed(&self) -> Option<Money> {
-        iso_money(self.charged.saturating_sub(self.refunded), &self.currency)
+        self.money(self.charged.saturating_sub(self.refunded))
+    }
+
+    fn money(&self, amount: u64) -> Option<Money> {
+        let currency = Currency::from_code(&self.currency.to_ascii_uppercase())?;
+        Money::new(iso_minor(amount, currency)?, currency)
     }
 
     fn of(&self, amount: u64) -> GatewayAmount {
-        match iso_money(amount, &self.currency) {
+        match self.money(amount) {
             Some(money) => GatewayAmount::Iso(money),
             None => GatewayAmount::Foreign {
                 amount,

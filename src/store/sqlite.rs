@@ -141,6 +141,12 @@ impl SqliteStore {
         Books::open(self.folder.path())
     }
 
+    /// Whether it takes writes: not while it is being opened again after a failed one.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.inbox.is_usable()
+    }
+
     /// An operator says that the log is another one: from now on sources are named with the next generation. Done is
     /// called with it once it is durable.
     pub fn raise_log_generation(&self, done: Done<Result<u32, StoreError>>) {

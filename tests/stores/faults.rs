@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use almoner_actors::ports::{Accepted, Done, Store, StoreError};
+use almoner_actors::ports::{Accepted, Done, Finished, Store, StoreError};
+use almoner_domain::donation::PendingKind;
 use tokio::time::Instant;
 
 use crate::support::*;
@@ -42,6 +43,44 @@ fn a_full_queue_says_busy_and_loses_nothing() {
     for taken in &answers[..65_536] {
         assert_eq!(taken.recv().unwrap(), Ok(()));
     }
+}
+
+#[test]
+fn one_bad_call_fails_alone_and_the_others_count_once() {
+    let engine = sqlite();
+    engine.claim(0);
+    let rows: Vec<_> = (1..=3)
+        .map(|n| row_of(engine.accept(held(&donation(n), START_MS))))
+        .collect();
+    // All of this is one batch; in its middle an event takes another one's sequence.
+    let writer = hold_writer(&engine);
+    let mut finished = Vec::new();
+    let mut changed = None;
+    for (n, row) in (1..).zip(rows) {
+        if n == 2 {
+            let mut write = advance_write(&donation(n), row, 1, START_MS, PendingKind::Queued);
+            write.told = Some(question(1));
+            let (done, receiver) = answer();
+            engine.store.advance(write, done);
+            changed = Some(receiver);
+        } else {
+            let (done, receiver) = answer();
+            let write = finish_write(&donation(n), row, charged(START_MS / 1000));
+            engine.store.finish(write, done);
+            finished.push(receiver);
+        }
+    }
+    drop(writer);
+    for finished in finished {
+        assert_eq!(finished.recv().unwrap(), Ok(Finished::Done));
+    }
+    let changed = changed.unwrap().recv().unwrap();
+    assert!(
+        matches!(changed, Err(StoreError::Impossible(_))),
+        "{changed:?}"
+    );
+    assert_eq!(engine.load(id(2)).unwrap().pending.unwrap().0.version, 1);
+    assert_eq!(engine.campaign_days()[0].count, 2);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use almoner_domain::ids::{CampaignId, UserId};
+use almoner_domain::money::{Currency, Money};
 use almoner_domain::outcome::{Reason, RejectionReason, Told};
 use proptest::prelude::*;
 
@@ -329,12 +331,30 @@ fn contradictions_are_found() {
             reason: "id_reused".into(),
         }],
     );
-    let mut other = Story::new(1);
-    other.donation.request.amount = Story::new(2).donation.request.amount;
-    check(
-        &[other.outcome(&told::succeeded(1))],
-        &[Finding::OtherThanAsked { id }],
-    );
+}
+
+#[test]
+fn outcomes_about_something_else_are_found() {
+    let money =
+        |amount_minor, code| Money::new(amount_minor, Currency::from_code(code).unwrap()).unwrap();
+    let others: [fn(&mut DonationRequest, Money, Money); 4] = [
+        |request, _, _| request.user_id = UserId::parse("user-2").unwrap(),
+        |request, _, _| request.campaign_id = CampaignId::parse("campaign-2").unwrap(),
+        |request, amount, _| request.amount = amount,
+        |request, _, currency| request.amount = currency,
+    ];
+    for other in others {
+        let mut story = Story::new(1);
+        other(
+            &mut story.donation.request,
+            money(1_002, "JPY"),
+            money(1_001, "EUR"),
+        );
+        check(
+            &[story.outcome(&told::succeeded(1))],
+            &[Finding::OtherThanAsked { id: story.id() }],
+        );
+    }
 }
 
 #[test]

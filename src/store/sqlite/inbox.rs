@@ -130,6 +130,12 @@ impl Inbox {
         }
     }
 
+    /// Whether calls are taken.
+    pub(super) fn is_usable(&self) -> bool {
+        let state = self.lock();
+        state.refusing.is_none() && !state.is_closed
+    }
+
     /// Calls are taken again.
     pub(super) fn admit(&self) {
         self.lock().refusing = None;

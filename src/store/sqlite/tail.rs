@@ -233,6 +233,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn nothing_of_a_window_is_below_its_first_row(
             steps in prop::collection::vec((0..3u32, -1500..4000i64), 1..800),

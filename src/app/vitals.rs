@@ -1,0 +1,93 @@
+//! What the instance says of its health, once a second: who still beats, what it needs to be ready, and what an
+//! operator wants to see beside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use almoner_actors::ports::Clock;
+use serde_json::json;
+use tokio::task::AbortHandle;
+
+use super::{App, Runtimes};
+use crate::clock::SystemClock;
+use crate::http::{Condition, Health, Heart};
+use crate::kafka::consumer::ConsumerStatus;
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The task that looks after the health.
+pub struct Vitals {
+    health: Arc<Health>,
+    task: AbortHandle,
+}
+
+impl Vitals {
+    /// Begins to look.
+    #[must_use]
+    pub fn start(app: &App, health: &Arc<Health>, runtimes: &Runtimes) -> Self {
+        let boot_ms = SystemClock.boot_ms();
+        let arbiters: Vec<_> = runtimes
+            .arbiters()
+            .into_iter()
+            .enumerate()
+            .map(|(number, arbiter)| {
+                (
+                    arbiter,
+                    Arc::new(health.heart(&format!("arbiter {number}"), boot_ms)),
+                )
+            })
+            .collect();
+        let consumer = health.heart("consumer", boot_ms);
+        let (world, store, status) = (
+            Arc::clone(&app.world),
+            Arc::clone(&app.store),
+            app.consumer.status(),
+        );
+        let shown = Arc::clone(health);
+        let task = runtimes.io.spawn(async move {
+            let mut beats = 0;
+            loop {
+                for (arbiter, heart) in &arbiters {
+                    let heart: Arc<Heart> = Arc::clone(heart);
+                    arbiter.spawn_fn(move || heart.beat(SystemClock.boot_ms()));
+                }
+                beat_of(&status, &mut beats, &consumer);
+                shown.set(Condition::GroupJoined, status.is_joined());
+                shown.set(Condition::StoreUsable, store.is_usable());
+                shown.set(Condition::GatewayKeyAccepted, world.credits.key_accepted());
+                shown.detail("partitions_owned", json!(status.assigned()));
+                shown.detail("requests_in_flight", json!(world.credits.in_flight()));
+                let stopped = status.stopped();
+                shown.detail(
+                    "partitions_stopped",
+                    json!(stopped.iter().map(|it| it.shard.0).collect::<Vec<_>>()),
+                );
+                tokio::time::sleep(EVERY).await;
+            }
+        });
+        Self {
+            health: Arc::clone(health),
+            task: task.abort_handle(),
+        }
+    }
+
+    /// From now on the instance is not ready.
+    pub fn draining(&self) {
+        self.health.set(Condition::NotDraining, false);
+    }
+}
+
+impl Drop for Vitals {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The consumer's loop counts its turns; one that counts on lives.
+fn beat_of(status: &ConsumerStatus, beats: &mut u64, heart: &Heart) {
+    let now = status.beats();
+    if now != *beats {
+        *beats = now;
+        heart.beat(SystemClock.boot_ms());
+    }
+}

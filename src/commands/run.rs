@@ -1,0 +1,162 @@
+//! `almoner run`: the service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use almoner_actors::ports::Clock;
+use almoner_actors::world::Alarm;
+
+use super::{CommandError, ConfigFile, Problem};
+use crate::app::{App, Runtimes, StartError, StartFlags, Vitals};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::http::{self, ConnectionLimits, Health, Server, WaitLimits};
+use crate::logging;
+use crate::metrics::Metrics;
+
+/// Runs the service: reads donation requests from Kafka, charges them at the gateway, records everything, and
+/// publishes the outcomes.
+///
+/// It needs a broker with its topics, and the gateway's key. SIGTERM or Ctrl-C drains: what is in flight is finished or
+/// made pending, and nothing is lost; a second one ends it at once.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Example: almoner run --config config/almoner.toml")]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigFile,
+    #[command(flatten)]
+    flags: StartFlags,
+}
+
+/// How long running HTTP requests may take to end.
+const HTTP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why the service ends.
+enum End {
+    Signal,
+    Alarm(Alarm),
+}
+
+/// Runs the service until it is told to stop.
+///
+/// # Errors
+/// It could not be started, or it had to give up; the exit code says whether a restart may cure it.
+pub fn run(args: Args) -> Result<(), CommandError> {
+    let config = args.config.load()?.config;
+    logging::start(&config.log)
+        .map_err(|error| unavailable("the log could not be started", error))?;
+    let runtimes =
+        Runtimes::start().map_err(|error| unavailable("no thread is to be had", error))?;
+    let metrics =
+        Metrics::install(runtimes.io.handle()).map_err(|error| unavailable("no metrics", error))?;
+    let health = Arc::new(Health::new());
+    let admin = serve_admin(&config, &runtimes, &health, metrics)?;
+    let mut app = App::start(&config, args.flags, &runtimes).map_err(not_started)?;
+    let vitals = Vitals::start(&app, &health, &runtimes);
+    let api = serve_api(&config, &runtimes, &app)?;
+    tracing::info!(
+        api = api.as_ref().map(|it| it.address().to_string()),
+        admin = admin.as_ref().map(|it| it.address().to_string()),
+        partitions = app.world.settings.partitions,
+        "almoner runs"
+    );
+    let end = runtimes.io.block_on(until_end(&mut app));
+    runtimes.io.spawn(async {
+        super::signalled().await;
+        tracing::warn!("told to stop twice: stopping at once");
+        std::process::exit(130);
+    });
+    tracing::info!("draining");
+    vitals.draining();
+    app.stop();
+    for server in [api, admin].into_iter().flatten() {
+        runtimes.io.block_on(server.stop(HTTP_PATIENCE));
+    }
+    verdict(end)
+}
+
+async fn until_end(app: &mut App) -> End {
+    loop {
+        tokio::select! {
+            () = super::signalled() => return End::Signal,
+            alarm = app.alarms.recv() => match alarm {
+                // One partition stands still and is shown; the others go on.
+                Some(Alarm::RequestsLost { .. }) => {}
+                Some(alarm) => return End::Alarm(alarm),
+                None => return End::Signal,
+            }
+        }
+    }
+}
+
+fn verdict(end: End) -> Result<(), CommandError> {
+    match end {
+        End::Signal => Ok(()),
+        End::Alarm(alarm @ Alarm::SourceFailed { .. }) => {
+            Err(CommandError::Unavailable(Problem::new(alarm.to_string())))
+        }
+        End::Alarm(alarm @ Alarm::Escalated { .. }) => {
+            Err(CommandError::Escalated(Problem::new(alarm.to_string())))
+        }
+        End::Alarm(alarm) => Err(CommandError::CouldNotRun(Problem::new(alarm.to_string()))),
+    }
+}
+
+fn serve_admin(
+    config: &Config,
+    runtimes: &Runtimes,
+    health: &Arc<Health>,
+    metrics: Metrics,
+) -> Result<Option<Server>, CommandError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let served = http::serve_admin(
+        runtimes.io.handle(),
+        config.admin.listen,
+        ConnectionLimits::ADMIN,
+        Arc::clone(health),
+        metrics,
+        clock,
+    );
+    served
+        .map(Some)
+        .map_err(|error| unavailable("the admin listener could not be started", error))
+}
+
+fn serve_api(
+    config: &Config,
+    runtimes: &Runtimes,
+    app: &App,
+) -> Result<Option<Server>, CommandError> {
+    let Some(listen) = config.http.listen.addr() else {
+        return Ok(None);
+    };
+    let world = Arc::clone(&app.world);
+    http::serve_api(
+        runtimes.io.handle(),
+        listen,
+        ConnectionLimits::API,
+        WaitLimits::default(),
+        world,
+    )
+    .map(Some)
+    .map_err(|error| unavailable("the API could not be started", error))
+}
+
+fn not_started(error: StartError) -> CommandError {
+    match error {
+        StartError::Kafka(ref kafka) if !kafka.is_transient() => {
+            CommandError::CouldNotRun(Problem::new("the service did not start").because(error))
+        }
+        StartError::Gateway(_) => {
+            CommandError::CouldNotRun(Problem::new("the service did not start").because(error))
+        }
+        _ => unavailable("the service did not start", error),
+    }
+}
+
+fn unavailable(
+    what: &str,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> CommandError {
+    CommandError::Unavailable(Problem::new(what).because(error))
+}
