@@ -262,7 +262,8 @@ impl Finding {
                 "look the charge up at the gateway by its intent; refunds and disputes will name the charge"
             }
             Self::DayMissing { .. } | Self::DayDiffers { .. } => {
-                "the movements are right: do not pay this day out before its sum is, and report it as a defect"
+                "compare the gateway's charges of that campaign and day with both; do not pay the day out before they \
+                 agree, and report it as a defect"
             }
             Self::TotalsDiffer { .. } => {
                 "the findings with an id explain it; where there is none, the store was changed from outside: compare \

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use almoner_domain::donation::State;
 use almoner_domain::money::Currency;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 
 use super::finding::Finding;
@@ -48,7 +48,7 @@ fn verdict(report: &AuditReport) -> String {
 
 fn sums(report: &AuditReport) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(UTF8_BORDERS_ONLY);
     table.set_header([
         "",
         "donations succeeded",

@@ -15,10 +15,7 @@ use crate::config::Config;
 use crate::gateway::ListError;
 use crate::store::sqlite::Books;
 
-/// Holds every donation, movement and campaign day of the store against the gateway's list of charges.
-///
-/// Reads alone, so it can run beside the service. What is not finished is listed as open and is no difference. Exit code
-/// 0: all equal; 1: findings, each with its id and what to do; 2: it could not run.
+/// What to compare, and how to say it.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples: almoner audit --config config/almoner.toml
           almoner audit --config config/almoner.toml --since 2026-09-01 --json | jq '.findings[]'")]
