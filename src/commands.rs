@@ -152,6 +152,18 @@ pub fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
+/// Ends when the process is told to stop, by SIGTERM or Ctrl-C.
+async fn signalled() {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
+        // Without a handler the signal ends the process as it always does.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,17 +179,5 @@ mod tests {
             .unwrap();
         let expected = "error: the broker cannot be reached\n  because: connection refused\nhint: is it running?\n";
         assert_eq!(String::from_utf8(report).unwrap(), expected);
-    }
-}
-
-/// Ends when the process is told to stop, by SIGTERM or Ctrl-C.
-async fn signalled() {
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
-        // Without a handler the signal ends the process as it always does.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminated.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }
