@@ -166,6 +166,10 @@ const STEP: f64 = 1.0 / 20.0;
 /// Something gets through whatever the gateway says, or nobody would notice that it recovered.
 const FACTOR_MIN: f64 = 1.0 / 64.0;
 
+/// The least rate where none is configured, in requests a second: a 429 that came in a quiet moment says little of
+/// what the gateway takes, and with less it would take minutes to find that out.
+const RATE_MIN: f64 = 50.0;
+
 impl Adaption {
     fn new() -> Self {
         Self {
@@ -201,7 +205,7 @@ impl Adaption {
     }
 
     fn rate_where_unlimited(&self) -> Option<f64> {
-        (self.factor < 1.0).then_some(self.observed * self.factor)
+        (self.factor < 1.0).then_some((self.observed * self.factor).max(RATE_MIN))
     }
 }
 

@@ -13,10 +13,12 @@ use almoner_loadtest::{Answerer, Fate, Scenario, Traffic, Watch};
 use super::{CommandError, Problem, print};
 use crate::app::Runtimes;
 use crate::clock::SystemClock;
+use crate::config::{Level, Log};
 use crate::demo::{
     Follower, Now, Outcome, Progress, Publisher, Stage, StageError, StageOptions, Watching, judge,
     table,
 };
+use crate::logging;
 use crate::simulator::Profile;
 
 /// Runs everything in this one process and lets people give: a broker, a payment gateway that fails on purpose, the
@@ -63,6 +65,8 @@ pub fn run(args: Args) -> Result<(), CommandError> {
     let (scenario, is_again) = scenario(&args, &folder)?;
     let profile =
         Profile::named(&args.faults).map_err(|error| could_not("read the faults", error))?;
+    let log = Log { level: Level::Warn, ..Log::default() };
+    logging::start(&log).map_err(|error| could_not("start its log", error))?;
     let runtimes = Runtimes::start().map_err(|error| could_not("start", error))?;
     let options = StageOptions {
         data: folder.clone(),

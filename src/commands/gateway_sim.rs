@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{CommandError, Problem};
 use crate::simulator::{
@@ -97,6 +97,14 @@ impl From<GatewaySimError> for CommandError {
 /// The profile or the journal cannot be read, or the address cannot be listened on.
 pub fn run(args: Args) -> Result<(), GatewaySimError> {
     let runtime = Runtime::new()?;
+    // Before anybody is told that it runs: who then stops it must not kill it.
+    let told_to_stop = {
+        let _context = runtime.enter();
+        (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        )
+    };
     let options = Options {
         listen: args.listen,
         data: args.data,
@@ -118,17 +126,14 @@ pub fn run(args: Args) -> Result<(), GatewaySimError> {
         running.addr()
     )?;
     out.flush()?;
-    runtime.block_on(until_told_to_stop(running))?;
+    runtime.block_on(run_until(told_to_stop, running));
     Ok(())
 }
 
-async fn until_told_to_stop(running: Running) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn run_until((mut terminate, mut interrupt): (Signal, Signal), running: Running) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     running.stop().await;
-    Ok(())
 }

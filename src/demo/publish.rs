@@ -20,8 +20,10 @@ use crate::kafka::options::KafkaOptions;
 const METER_EVERY: u64 = 2_000;
 /// A record with key and headers, at most; most are a third of it.
 const RECORD_BYTES: u64 = 1_500;
-/// How long publishing pauses when there is no room.
+/// How long publishing pauses when the client's queue is full.
 const PAUSE: Duration = Duration::from_millis(5);
+/// How long it pauses when the broker has no room, since asking costs the broker too.
+const ROOM_PAUSE: Duration = Duration::from_millis(50);
 /// How long what was handed over may take to be acknowledged.
 const FLUSH_WITHIN: Duration = Duration::from_secs(30);
 
@@ -81,7 +83,7 @@ impl Publisher {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(ROOM_PAUSE);
             }
             if stop.load(Ordering::Relaxed) {
                 return Ok(());

@@ -74,11 +74,17 @@ struct Header {
 /// The writer.
 pub struct Journal {
     /// None: memory only. None inside: closed.
-    file: Option<Mutex<Option<File>>>,
+    file: Option<Mutex<Option<Output>>>,
     waiting: Mutex<Waiting>,
     written: AtomicU64,
     appended: AtomicU64,
     failed: AtomicBool,
+}
+
+struct Output {
+    file: File,
+    /// The buffer that was written last, to be filled again.
+    spare: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -157,7 +163,10 @@ impl Journal {
 
     fn writing(file: Option<File>) -> Self {
         Self {
-            file: file.map(|file| Mutex::new(Some(file))),
+            file: file.map(|file| {
+                let spare = Vec::new();
+                Mutex::new(Some(Output { file, spare }))
+            }),
             waiting: Mutex::default(),
             written: AtomicU64::new(0),
             appended: AtomicU64::new(0),
@@ -219,15 +228,17 @@ impl Journal {
         if self.written.load(Ordering::SeqCst) >= upto {
             return;
         }
-        let Some(file) = file.as_mut() else {
+        let Some(output) = file.as_mut() else {
             self.failed.store(true, Ordering::SeqCst);
             return;
         };
-        let (lines, count) = {
+        output.spare.clear();
+        let count = {
             let mut waiting = locked(&self.waiting);
-            (std::mem::take(&mut waiting.lines), waiting.count)
+            std::mem::swap(&mut waiting.lines, &mut output.spare);
+            waiting.count
         };
-        match file.write_all(&lines) {
+        match output.file.write_all(&output.spare) {
             Ok(()) => self.written.store(count, Ordering::SeqCst),
             Err(error) => {
                 self.failed.store(true, Ordering::SeqCst);

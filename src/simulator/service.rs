@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use super::answer::{Answer, ApiError};
 use super::body::AnswerBody;
 use super::faults::{Fault, Profile, below};
+use super::ids;
 use super::keys::Claim;
 use super::mix;
 use super::reply::{IDEMPOTENCY_KEY, Reply};
@@ -104,8 +105,8 @@ impl Service {
             Some(Fault::BodySlow) => AnswerBody::slow,
             _ => |body, _| AnswerBody::whole(body),
         };
-        let request_id = format!("req_{:08x}{ordinal:012}", self.world.tag);
-        Ok(reply.response(&head.headers, &request_id, |body| send(body, slow)))
+        let request_id = ids::Text::of(b"req_", self.world.tag, ordinal, 14);
+        Ok(reply.response(&head.headers, request_id.as_str(), |body| send(body, slow)))
     }
 
     /// Whether the request gets as far as its endpoint. None of these answers is stored.

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use almoner_actors::ports::{CommitError, LogRange};
+use almoner_actors::ports::{Commit, CommitError, LogRange};
+use almoner_domain::ids::Shard;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tokio::time::Instant;
 
-use crate::support::{Member, PARTITIONS, Recorder, assert_run, cluster, commit, produce};
+use crate::support::{
+    Member, PARTITIONS, PATIENCE, Recorder, assert_run, cluster, commit, done, produce,
+};
 
 #[test]
 fn every_record_is_offered_in_the_order_of_its_partition() {
@@ -125,6 +128,19 @@ fn without_credit_nothing_is_lost_and_the_group_keeps_us() {
 }
 
 #[test]
+fn a_refused_record_is_offered_again_in_its_order() {
+    let (_cluster, options) = cluster();
+    produce(&options, 0, 1_000, 20);
+    produce(&options, 1, 1_000, 20);
+    let member = Member::join(&options, Recorder::new().refusing_every(7));
+    member.intake.wait_taken(2_000);
+    member.intake.look(|told| {
+        assert_run(told.taken.get(&0), 0, 1_000);
+        assert_run(told.taken.get(&1), 0, 1_000);
+    });
+}
+
+#[test]
 fn a_refused_commit_is_told_and_the_next_one_covers_it() {
     let (cluster, options) = cluster();
     produce(&options, 0, 10, 20);
@@ -182,20 +198,27 @@ fn a_panic_of_the_thread_is_reported() {
 
 #[test]
 fn it_stops_although_the_broker_is_gone() {
-    let (cluster, options) = cluster();
+    let (cluster, mut options) = cluster();
+    options.drain_timeout_ms = 1_000;
     produce(&options, 0, 3, 20);
     let member = Member::join(&options, Recorder::new());
     member.intake.wait_taken(3);
     drop(cluster);
+    // A commit that nobody will acknowledge does not hold up the loop.
+    let (done, result) = done();
+    let commit = Commit {
+        shard: Shard(0),
+        next_offset: 3,
+    };
+    member.source.commit(commit, done);
     let start = Instant::now();
-    let beats = member.consumer.status().beats();
-    while member.consumer.status().beats() == beats {
-        assert!(
-            start.elapsed() < crate::support::PATIENCE,
-            "the loop stands still"
-        );
+    let status = member.consumer.status();
+    let beats = status.beats();
+    while status.beats() < beats + 10 {
+        assert!(start.elapsed() < PATIENCE, "the loop stands still");
         std::thread::yield_now();
     }
     member.consumer.stop();
     println!("stopped in {:?} without a broker", start.elapsed());
+    assert!(result.recv_timeout(PATIENCE).unwrap().is_err());
 }

@@ -1,5 +1,6 @@
 //! Publishing: each record is answered once, whatever the broker says.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use almoner::kafka::options::KafkaOptions;
@@ -156,13 +157,10 @@ fn after_a_fatal_error_there_is_a_new_producer() {
     let (cluster, options) = cluster();
     let outcomes = KafkaOutcomes::start(&options).unwrap();
     assert_eq!(publish(&outcomes, message("u", 0)), Ok(()));
-    // Two identities claim one sequence: an idempotent producer gives itself up.
+    // The broker has lost count of us: an idempotent producer gives itself up.
     cluster.request_errors(
         RDKafkaApiKey::Produce,
-        &[
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
-        ],
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER],
     );
     let deadline = Instant::now() + PATIENCE;
     let mut failures = 0;
@@ -179,7 +177,7 @@ fn after_a_fatal_error_there_is_a_new_producer() {
         }
         number += 1;
     }
-    println!("{failures} publications failed on the way");
+    assert!(failures > 0, "there was no fatal error");
 }
 
 #[test]
@@ -189,14 +187,18 @@ fn a_full_queue_loses_nothing_and_keeps_the_order() {
         .client
         .insert("queue.buffering.max.messages".to_owned(), "50".to_owned());
     let outcomes = KafkaOutcomes::start(&options).unwrap();
-    let results: Vec<_> = (0..5_000)
-        .map(|number| {
-            let (done, result) = done();
-            outcomes.publish(message("one user", number), done);
-            result
-        })
-        .collect();
-    for result in results {
+    let mut unanswered = VecDeque::new();
+    for number in 0..5_000 {
+        let (done, result) = done();
+        outcomes.publish(message("one user", number), done);
+        unanswered.push_back(result);
+        // So many are more than the queue holds, and the next ones come while there is room in it again.
+        if unanswered.len() == 80 {
+            let result = unanswered.pop_front().unwrap();
+            assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Ok(()));
+        }
+    }
+    for result in unanswered {
         assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Ok(()));
     }
     let records = read(&options, &options.topics.outcomes, 5_000);

@@ -1,7 +1,7 @@
 //! A cluster, an intake that records what it is told, and waits that end by progress.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -136,6 +136,9 @@ pub struct Recorder {
     /// Whether drains are through at once.
     drains_at_once: bool,
     panics_at_offset: Option<i64>,
+    /// Each so many-th offer is refused, although there seemed to be credit.
+    refuses_every: Option<u64>,
+    offers: AtomicU64,
 }
 
 impl Recorder {
@@ -146,6 +149,8 @@ impl Recorder {
             credit: AtomicI64::new(i64::MAX / 2),
             drains_at_once: true,
             panics_at_offset: None,
+            refuses_every: None,
+            offers: AtomicU64::new(0),
         }
     }
 
@@ -162,6 +167,11 @@ impl Recorder {
 
     pub fn panicking_at(mut self, offset: i64) -> Self {
         self.panics_at_offset = Some(offset);
+        self
+    }
+
+    pub fn refusing_every(mut self, nth: u64) -> Self {
+        self.refuses_every = Some(nth);
         self
     }
 
@@ -240,6 +250,14 @@ impl Intake for RecordingIntake {
 
     fn offer(&mut self, record: &RawRecord<'_>) -> Admission {
         assert_ne!(Some(record.offset), self.0.panics_at_offset, "told to");
+        let offer = self.0.offers.fetch_add(1, Ordering::SeqCst) + 1;
+        if self
+            .0
+            .refuses_every
+            .is_some_and(|nth| offer.is_multiple_of(nth))
+        {
+            return Admission::NoCredit;
+        }
         if self.0.credit.fetch_sub(1, Ordering::SeqCst) <= 0 {
             self.0.credit.fetch_add(1, Ordering::SeqCst);
             return Admission::NoCredit;
@@ -264,9 +282,10 @@ impl Intake for RecordingIntake {
     }
 
     fn at_end(&mut self, shard: Shard, next_offset: i64, asked_wall_ms: i64) {
-        self.0.note(|told| {
-            told.ends.insert(shard.0, (next_offset, asked_wall_ms));
-        });
+        // Told again and again: no progress.
+        self.0
+            .look(|told| told.ends.insert(shard.0, (next_offset, asked_wall_ms)));
+        self.0.changed.notify_all();
     }
 
     fn revoke(&mut self, shards: &[Shard], done: Done<()>) {

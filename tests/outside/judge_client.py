@@ -195,6 +195,9 @@ class BadDays(unittest.TestCase):
         client_of(running).v1.payment_intents.create(charge("d1"))
         self.assertEqual(running.stop(), 0)
 
+    def test_sigterm_ends_it_cleanly_from_its_first_word_on(self):
+        self.assertEqual([simulator.start_with().stop() for _ in range(10)], [0] * 10)
+
 
 if __name__ == "__main__":
     unittest.main()

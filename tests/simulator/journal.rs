@@ -129,10 +129,12 @@ async fn a_torn_last_record_is_cut_off() {
     live(&gateway).await;
     let before = gateway.running.intents();
     gateway.running.stop().await;
-    append(
-        folder.path(),
-        br#"{"at_ms":1,"events":[{"charged":{"intent":"pi_3"#,
+    // Longer than the next record, which must not leave an end of it behind.
+    let torn = format!(
+        r#"{{"at_ms":1,"events":[{{"canceled":{{"intent":"{}"#,
+        "x".repeat(5_000)
     );
+    append(folder.path(), torn.as_bytes());
     assert_eq!(intents_of_journal(folder.path()).unwrap(), before);
     let gateway = start(at(folder.path()));
     assert_eq!(gateway.running.intents(), before);
@@ -141,6 +143,12 @@ async fn a_torn_last_record_is_cut_off() {
     assert_eq!(
         intents_of_journal(folder.path()).unwrap().len(),
         before.len() + 1
+    );
+    let journal = std::fs::read(folder.path().join("journal.jsonl")).unwrap();
+    assert_eq!(
+        journal.last(),
+        Some(&b'\n'),
+        "nothing is left of the torn record"
     );
 }
 
