@@ -177,6 +177,12 @@ impl App {
         })
     }
 
+    /// Whether every partition of the requests is ours.
+    #[must_use]
+    pub fn is_assigned(&self) -> bool {
+        self.consumer.status().assigned() == self.world.settings.partitions as usize
+    }
+
     /// Drains and stops: no more is read, what is in flight is finished or made pending, what was decided is told and
     /// committed, the group is left. Blocks; never call it on a runtime's thread.
     pub fn stop(self) {

@@ -29,6 +29,11 @@ pub enum Command {
     Run(commands::run::Args),
     /// Run the payment gateway simulator alone.
     GatewaySim(commands::gateway_sim::Args),
+    /// Hold the books against the gateway: every donation, movement and charge.
+    ///
+    /// Reads alone, so it can run beside the service. What is not finished is listed as open and is no difference. Exit
+    /// code 0: all equal; 1: findings, each with its id and what to do; 2: it could not run.
+    Audit(commands::audit::Args),
     /// Check, show and describe the configuration.
     Config(commands::config::Args),
 }

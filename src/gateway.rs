@@ -7,6 +7,7 @@ mod answers;
 mod body;
 pub mod currency;
 mod form;
+mod list;
 mod stripe;
 mod telemetry;
 mod transport;
@@ -27,6 +28,8 @@ use body::{Charged, VERSIONS, Version};
 use stripe::{Outgoing, Prepared, Requests, Unsendable};
 use telemetry::Telemetry;
 use transport::{Failure, Transport};
+
+pub use list::{GatewayAmount, GatewayCharge, IntentList, ListError};
 
 /// The largest answer that is read: an intent has a few kilobytes.
 const ANSWER_MAX_BYTES: usize = 1 << 20;

@@ -1,6 +1,7 @@
 //! Almoner: adapters and wiring around the actors. One donation's way through the files is in `ARCHITECTURE.md`.
 
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -38,6 +38,7 @@ pub struct User {
     /// What the check for doubles needs; the router keeps it through this actor's crashes.
     window: Rc<RefCell<Window>>,
     /// Boxed, since nearly always there is none: a user that rests is small.
+    #[expect(clippy::vec_box, reason = "a vector of large records would keep room for them in every resting user")]
     active: Vec<Box<Active>>,
     turn: Turn,
     donations: Limiter,

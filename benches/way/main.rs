@@ -1,57 +1,89 @@
-//! How fast: the runtime alone, and the whole way with broker, HTTP simulator and every fsync.
+//! How fast: the runtime alone (actors and domain; source, gateway, store and broker in memory), and the whole way
+//! (embedded broker, HTTP simulator, SQLite with every fsync), in one run on one machine. Ends with one line of JSON.
+//!
+//! `cargo bench --bench way` or `cargo bench --bench way -- DONATIONS`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod cpu;
+mod memory;
 mod runtime;
+mod whole;
+
+use almoner::app::Runtimes;
+use almoner::config::{Config, UnknownCampaigns};
+use almoner_loadtest::{Scenario, Traffic};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Donations of each part, unless said otherwise.
+const DONATIONS: u64 = 300_000;
+/// Each part is run so often, and its median counts.
+const ROUNDS: usize = 3;
+
 fn main() {
-    let mut config = almoner::config::Config::default();
-    config.donations.unknown_campaigns = almoner::config::UnknownCampaigns::Accept;
+    // `cargo bench` passes `--bench`.
+    let donations = std::env::args()
+        .skip(1)
+        .find_map(|arg| arg.parse().ok())
+        .unwrap_or(DONATIONS);
+    let runtimes = Runtimes::start().expect("runtimes");
+    let bytes_per_active_user = memory::bytes_per_active_user(&runtimes);
+    eprintln!("a user with its actor and window: {bytes_per_active_user:.0} bytes");
+
+    let records: Vec<(Vec<u8>, Vec<u8>)> = Traffic::new(&Scenario::bench(donations, 1))
+        .expect("traffic")
+        .map(|planned| (planned.key.into_bytes(), planned.value))
+        .collect();
+    let alone = median(
+        || runtime::run(&runtimes, &records, &unlimited()),
+        |it| it.per_s,
+    );
+    eprintln!(
+        "the runtime alone: {:.0}/s, {:.1} µs of CPU each",
+        alone.per_s, alone.cpu_us
+    );
+    let at_0_ms = median(|| whole::run(&runtimes, donations, 0), |it| it.per_s);
+    eprintln!(
+        "the whole way: {:.0}/s, {:.1} µs of CPU each",
+        at_0_ms.per_s, at_0_ms.cpu_us
+    );
+    let at_20_ms = median(|| whole::run(&runtimes, donations, 20), |it| it.per_s);
+    eprintln!(
+        "the whole way at 20 ms: {:.0}/s, {:.1} µs of CPU each",
+        at_20_ms.per_s, at_20_ms.cpu_us
+    );
+
+    let result = serde_json::json!({
+        "runtime_per_s": alone.per_s.round(),
+        "whole_way_per_s": at_0_ms.per_s.round(),
+        "whole_way_20ms_per_s": at_20_ms.per_s.round(),
+        "cpu_us_per_donation": round(at_0_ms.cpu_us),
+        "stages_us": {
+            "actors_and_domain": round(alone.cpu_us),
+            "broker_gateway_store_and_people": round(at_0_ms.cpu_us - alone.cpu_us),
+        },
+        "bytes_per_active_user": bytes_per_active_user.round(),
+        "latency_ms_20ms": at_20_ms.latency_ms,
+    });
+    println!("{result}");
+}
+
+/// No limit but the machine's, and every campaign takes donations.
+fn unlimited() -> Config {
+    let mut config = Config::default();
+    config.donations.unknown_campaigns = UnknownCampaigns::Accept;
     config.gateway.requests_per_second_max = 0;
     config.gateway.endpoint_requests_per_second_max = 0;
-    let mut state = 1u64;
-    let mut next = move || {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (state >> 33) as f64 / (1u64 << 31) as f64
-    };
-    let records: Vec<(Vec<u8>, Vec<u8>)> = (0..1_000_000u64)
-        .map(|i| {
-            let u = (next().powi(3) * 100_000.0) as u64;
-            let mut id = [0u8; 16];
-            id[..8].copy_from_slice(&i.to_be_bytes());
-            id[8..].copy_from_slice(&(next().to_bits()).to_be_bytes());
-            let user = format!("user_{u}");
-            let req = almoner_domain::request::DonationRequest {
-                id: almoner_domain::ids::DonationId(id),
-                user_id: almoner_domain::ids::UserId::parse(&user).unwrap(),
-                campaign_id: almoner_domain::ids::CampaignId::parse(&format!(
-                    "camp_{}",
-                    (next().powi(3) * 1000.0) as u64
-                ))
-                .unwrap(),
-                amount: almoner_domain::money::Money::new(
-                    100 + i % 100_000,
-                    almoner_domain::money::Currency::from_code("EUR").unwrap(),
-                )
-                .unwrap(),
-                payment_method: "pm_card_visa".into(),
-                gateway_customer: None,
-                information: None,
-            };
-            (
-                user.into_bytes(),
-                almoner_domain::request::encode(&almoner_domain::request::Request::Donate(req)),
-            )
-        })
-        .collect();
-    let runtimes = almoner::app::Runtimes::start().unwrap();
-    for _ in 0..2 {
-        let m = runtime::run(&runtimes, &records, &config);
-        println!("runtime alone: {:.0}/s, {:.2} us CPU", m.per_s, m.cpu_us);
-    }
+    config
+}
+
+fn median<T>(mut run: impl FnMut() -> T, by: impl Fn(&T) -> f64) -> T {
+    let mut runs: Vec<T> = (0..ROUNDS).map(|_| run()).collect();
+    runs.sort_by(|a, b| by(a).total_cmp(&by(b)));
+    runs.swap_remove(ROUNDS / 2)
+}
+
+fn round(us: f64) -> f64 {
+    (us * 10.0).round() / 10.0
 }

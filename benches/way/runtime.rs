@@ -4,19 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use almoner::app::settings_of;
+use almoner::app::{Runtimes, StartFlags, settings_of, start_actors};
 use almoner::clock::{RandomDice, SystemClock};
+use almoner::config::Config;
+use almoner_actors::intake::ShardIntake;
 use almoner_actors::memory::MemoryStore;
 use almoner_actors::ports::{
-    Clock, Commit, CommitError, Done, Forward, Gateway, GatewayCall, Inexpressible, Intake,
-    LogRange, Outcomes, PublishError, RawRecord, Source, Store, TimestampType,
+    AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Clock, Commit, CommitError, Cursor,
+    Done, FinishWrite, Finished, Forward, Gateway, GatewayCall, Inexpressible, Intake, LogRange,
+    MarkWrite, Marked, Outcomes, PublishError, RawRecord, Recorded, RowId, Source, Store,
+    StoreError, TimestampType, Unfinished, WindowEntry,
 };
 use almoner_actors::telemetry::Telemetry;
 use almoner_actors::watchers::Watchers;
 use almoner_actors::world::{Credits, World};
 use almoner_domain::answer::{Answer, Intent, IntentStatus};
+use almoner_domain::campaign::{Campaign, CampaignChange};
 use almoner_domain::dead_letter::DeadLetter;
-use almoner_domain::ids::Shard;
+use almoner_domain::ids::{CampaignId, DonationId, Shard};
 use almoner_domain::outcome::Message;
 use almoner_domain::request::DonationRequest;
 use tokio::time::Instant;
@@ -76,73 +81,159 @@ pub struct Measured {
     pub cpu_us: f64,
 }
 
-/// Runs `records` (key and value) through the actors.
-pub fn run(
-    runtimes: &almoner::app::Runtimes,
-    records: &[(Vec<u8>, Vec<u8>)],
-    config: &almoner::config::Config,
-) -> Measured {
-    let broker = Arc::new(Acks::default());
-    let settings = settings_of(config, SHARDS, almoner::app::StartFlags::default());
-    let partitioner = settings.partitioner;
-    let (alarms, _alarmed) = tokio::sync::mpsc::unbounded_channel();
-    let world = Arc::new(World {
-        store: Arc::new(MemoryStore::new()) as Arc<dyn Store>,
-        gateway: Arc::new(Yes),
-        outcomes: Arc::clone(&broker) as Arc<dyn Outcomes>,
-        source: Arc::clone(&broker) as Arc<dyn Source>,
-        clock: Arc::new(SystemClock),
-        dice: Arc::new(RandomDice),
-        credits: Credits::new(settings.in_flight_max),
-        settings,
-        watchers: Watchers::default(),
-        telemetry: Telemetry::new(),
-        alarms,
-    });
-    let mut intake = almoner::app::start_actors(&world, runtimes, "donations.requests".into());
-    for shard in 0..SHARDS {
-        intake.assigned(
-            Shard(shard),
-            LogRange {
-                committed: None,
-                low: 0,
-                high: 0,
-            },
-        );
-    }
-    let mut offsets = vec![0_i64; SHARDS as usize];
+/// Runs `records` (key and value) through the actors, with a store in memory that keeps everything.
+pub fn run(runtimes: &Runtimes, records: &[Record], config: &Config) -> Measured {
+    let mut instance = Instance::start(runtimes, config, Arc::new(MemoryStore::new()));
     let began = Instant::now();
-    let cpu_before = crate::cpu::process_us();
-    for (key, value) in records {
-        let shard = partitioner.partition(key, SHARDS);
-        let record = RawRecord {
-            topic: "donations.requests",
-            shard: Shard(shard),
-            offset: offsets[shard as usize],
-            timestamp_ms: SystemClock.wall_ms(),
-            timestamp_type: TimestampType::LogAppendTime,
-            key: Some(key),
-            value: Some(value),
-            headers: Vec::new(),
-        };
-        while !intake.has_credit() {
-            intake.flush();
-            std::thread::sleep(Duration::from_micros(100));
-        }
-        intake.offer(&record);
-        offsets[shard as usize] += 1;
-    }
-    intake.flush();
-    while world.credits.in_flight() > 0 {
-        std::thread::sleep(Duration::from_micros(200));
-    }
+    let cpu_before_us = crate::cpu::process_us();
+    instance.feed(records);
     let elapsed = began.elapsed();
-    let cpu = crate::cpu::process_us() - cpu_before;
+    let cpu_us = crate::cpu::process_us() - cpu_before_us;
     let count = records.len() as f64;
-    let all: Vec<Shard> = (0..SHARDS).map(Shard).collect();
-    intake.lost(&all);
     Measured {
         per_s: count / elapsed.as_secs_f64(),
-        cpu_us: cpu as f64 / count,
+        cpu_us: cpu_us as f64 / count,
+    }
+}
+
+/// Runs `records` and keeps the users active; the store forgets everything, so that only the actors' memory grows.
+pub fn run_and_keep(runtimes: &Runtimes, records: &[Record], config: &Config) -> impl Drop {
+    let mut instance = Instance::start(runtimes, config, Arc::new(Forgetful));
+    instance.feed(records);
+    instance
+}
+
+/// A key and a value.
+pub type Record = (Vec<u8>, Vec<u8>);
+
+struct Instance {
+    world: Arc<World>,
+    intake: ShardIntake,
+    offsets: Vec<i64>,
+}
+
+impl Instance {
+    fn start(runtimes: &Runtimes, config: &Config, store: Arc<dyn Store>) -> Self {
+        let broker = Arc::new(Acks::default());
+        let settings = settings_of(config, SHARDS, StartFlags::default());
+        let (alarms, _) = tokio::sync::mpsc::unbounded_channel();
+        let world = Arc::new(World {
+            store,
+            gateway: Arc::new(Yes),
+            outcomes: Arc::clone(&broker) as Arc<dyn Outcomes>,
+            source: broker,
+            clock: Arc::new(SystemClock),
+            dice: Arc::new(RandomDice),
+            credits: Credits::new(settings.in_flight_max),
+            settings,
+            watchers: Watchers::default(),
+            telemetry: Telemetry::new(),
+            alarms,
+        });
+        let mut intake = start_actors(&world, runtimes, "donations.requests".into());
+        for shard in 0..SHARDS {
+            intake.assigned(
+                Shard(shard),
+                LogRange {
+                    committed: None,
+                    low: 0,
+                    high: 0,
+                },
+            );
+        }
+        Self {
+            world,
+            intake,
+            offsets: vec![0; SHARDS as usize],
+        }
+    }
+
+    /// Offers all, as a consumer does, and waits until each has its fate.
+    fn feed(&mut self, records: &[Record]) {
+        for (key, value) in records {
+            let shard = self.world.settings.partitioner.partition(key, SHARDS);
+            let offset = &mut self.offsets[shard as usize];
+            let record = RawRecord {
+                topic: "donations.requests",
+                shard: Shard(shard),
+                offset: *offset,
+                timestamp_ms: SystemClock.wall_ms(),
+                timestamp_type: TimestampType::LogAppendTime,
+                key: Some(key),
+                value: Some(value),
+                headers: Vec::new(),
+            };
+            *offset += 1;
+            while !self.intake.has_credit() {
+                self.intake.flush();
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            self.intake.offer(&record);
+        }
+        self.intake.flush();
+        while self.world.credits.in_flight() > 0 {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let all: Vec<Shard> = (0..SHARDS).map(Shard).collect();
+        self.intake.lost(&all);
+    }
+}
+
+/// A store that says yes to everything and keeps nothing.
+struct Forgetful;
+
+impl Store for Forgetful {
+    fn accept(&self, _: AcceptWrite, done: Done<Result<Accepted, StoreError>>) {
+        done.call(Ok(Accepted::New(RowId(1))));
+    }
+    fn advance(&self, _: AdvanceWrite, done: Done<Result<Advanced, StoreError>>) {
+        done.call(Ok(Advanced::Done));
+    }
+    fn finish(&self, _: FinishWrite, done: Done<Result<Finished, StoreError>>) {
+        done.call(Ok(Finished::Done));
+    }
+    fn acknowledged(&self, _: DonationId, done: Done<Result<(), StoreError>>) {
+        done.call(Ok(()));
+    }
+    fn load(&self, _: DonationId, done: Done<Result<Option<Box<Recorded>>, StoreError>>) {
+        done.call(Ok(None));
+    }
+    fn claim(&self, _: Shard, done: Done<Result<Claimed, StoreError>>) {
+        done.call(Ok(Claimed {
+            epoch: 1,
+            log_generation: 1,
+            ..Claimed::default()
+        }));
+    }
+    fn mark(&self, _: MarkWrite, done: Done<Result<Marked, StoreError>>) {
+        done.call(Ok(Marked::Done));
+    }
+    fn recent(
+        &self,
+        _: Shard,
+        _: i64,
+        _: Cursor,
+        done: Done<Result<(Vec<WindowEntry>, Option<Cursor>), StoreError>>,
+    ) {
+        done.call(Ok((Vec::new(), None)));
+    }
+    fn unfinished(
+        &self,
+        _: Shard,
+        _: Cursor,
+        done: Done<Result<(Vec<Unfinished>, Option<Cursor>), StoreError>>,
+    ) {
+        done.call(Ok((Vec::new(), None)));
+    }
+    fn campaign(&self, _: CampaignId, done: Done<Result<Option<Arc<Campaign>>, StoreError>>) {
+        done.call(Ok(None));
+    }
+    fn put_campaign(&self, _: CampaignChange, done: Done<Result<(), StoreError>>) {
+        done.call(Ok(()));
     }
 }

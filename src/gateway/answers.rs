@@ -114,7 +114,7 @@ fn read_error(expected: &Expected<'_>, reply: &Reply) -> Result<Answer, Useless>
         // These say by themselves that nothing was executed, whoever on the way said it, and in whatever form.
         401 => Ok(Answer::BadApiKey),
         429 => Ok(Answer::RateLimited {
-            retry_after_ms: retry_after::retry_after_ms(&reply.headers),
+            retry_after_ms: reply.retry_after_ms(),
         }),
         status @ 500..=599 => Ok(Answer::ServerError {
             status,
@@ -267,7 +267,8 @@ pub(super) fn is_id(text: &str) -> bool {
 }
 
 impl Reply {
-    fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Useless> {
+    /// The body as JSON; an error never quotes it.
+    pub(super) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Useless> {
         let is_json = self
             .headers
             .get(CONTENT_TYPE)
@@ -281,6 +282,11 @@ impl Reply {
             let (line, column) = (error.line(), error.column());
             self.unreadable(&format!("{:?} at {line}:{column}", error.classify()))
         })
+    }
+
+    /// What `Retry-After` asks for, in milliseconds.
+    pub(super) fn retry_after_ms(&self) -> Option<u64> {
+        retry_after::retry_after_ms(&self.headers)
     }
 
     fn was_replayed(&self) -> bool {

@@ -92,7 +92,7 @@ fn power(exponent: u16) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use almoner_domain::money::{AMOUNT_MINOR_MAX, Currency};
+    use almoner_domain::money::AMOUNT_MINOR_MAX;
 
     use super::*;
 
@@ -110,6 +110,29 @@ mod tests {
         check(3_700, "UGX", Some(370_000));
         check(500, "MGA", Some(5));
         check(5_120, "KWD", Some(5_120));
+    }
+
+    #[test]
+    fn amounts_come_back_as_they_went() {
+        for (_, code) in all() {
+            let currency = Currency::from_code(code).unwrap();
+            for minor in [100, 5_000, 99_900] {
+                let money = Money::new(minor, currency).unwrap();
+                let amount = gateway_amount(money).unwrap();
+                assert_eq!(iso_minor(amount, currency), Some(minor), "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_iso_has_no_unit_for_is_none() {
+        let check = |amount, code| {
+            let currency = Currency::from_code(code).unwrap();
+            assert_eq!(iso_minor(amount, currency), None, "{amount} {code}");
+        };
+        check(150, "ISK"); // 1.50: it has no fraction
+        check(100, "IRR"); // no such currency there
+        check(u64::MAX, "MGA");
     }
 
     #[test]

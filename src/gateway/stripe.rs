@@ -145,7 +145,7 @@ impl Requests {
                 let uri = self.intent(prepared, "/cancel")?;
                 self.post(prepared, uri, String::new())
             }
-            Call::Fetch => Ok(self.get(prepared, self.intent(prepared, "")?)),
+            Call::Fetch => Ok(self.get(version.api_version, self.intent(prepared, "")?)),
             Call::List => self.page(prepared, None),
         }
     }
@@ -165,7 +165,28 @@ impl Requests {
             query.add("starting_after", after);
         }
         let uri = self.at(format!("{}?{}", self.path, query.into_string()))?;
-        Ok(self.get(prepared, uri))
+        Ok(self.get(prepared.version.api_version, uri))
+    }
+
+    /// One page of the account's intents with their charges, whoever made them: of those created since `from_s`, the
+    /// newest first, those after `after`.
+    pub(super) fn page_of_all(
+        &self,
+        api_version: &'static str,
+        from_s: Option<i64>,
+        after: Option<&str>,
+    ) -> Result<Outgoing, Unsendable> {
+        let mut query = Form::new();
+        query.add_plain("limit", PAGE);
+        query.add("expand%5B%5D", "data.latest_charge");
+        if let Some(from_s) = from_s {
+            query.add_plain("created%5Bgte%5D", from_s);
+        }
+        if let Some(after) = after {
+            query.add("starting_after", after);
+        }
+        let uri = self.at(format!("{}?{}", self.path, query.into_string()))?;
+        Ok(self.get(api_version, uri))
     }
 
     fn intent(&self, prepared: &Prepared<'_>, action: &str) -> Result<Uri, Unsendable> {
@@ -185,8 +206,8 @@ impl Requests {
             .build()?)
     }
 
-    fn get(&self, prepared: &Prepared<'_>, uri: Uri) -> Outgoing {
-        self.request(prepared, Method::GET, uri, Bytes::new())
+    fn get(&self, api_version: &'static str, uri: Uri) -> Outgoing {
+        self.request(api_version, Method::GET, uri, Bytes::new())
     }
 
     fn post(
@@ -195,7 +216,8 @@ impl Requests {
         uri: Uri,
         body: String,
     ) -> Result<Outgoing, Unsendable> {
-        let mut request = self.request(prepared, Method::POST, uri, body.into());
+        let api_version = prepared.version.api_version;
+        let mut request = self.request(api_version, Method::POST, uri, body.into());
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, FORM);
         let call = prepared.call;
@@ -207,13 +229,16 @@ impl Requests {
         Ok(request)
     }
 
-    fn request(&self, prepared: &Prepared<'_>, method: Method, uri: Uri, body: Bytes) -> Outgoing {
+    fn request(
+        &self,
+        api_version: &'static str,
+        method: Method,
+        uri: Uri,
+        body: Bytes,
+    ) -> Outgoing {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(AUTHORIZATION, self.authorization.clone());
-        headers.insert(
-            STRIPE_VERSION,
-            HeaderValue::from_static(prepared.version.api_version),
-        );
+        headers.insert(STRIPE_VERSION, HeaderValue::from_static(api_version));
         headers.insert(ACCEPT, JSON);
         headers.insert(USER_AGENT, CLIENT);
         let mut request = Request::new(Full::new(body));

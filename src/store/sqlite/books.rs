@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use almoner_actors::ports::{DayTotal, Recorded, RowId};
-use almoner_domain::ids::{CampaignId, UserId};
+use almoner_domain::ids::{CampaignId, DonationId, UserId};
 use almoner_domain::money::Currency;
 use rusqlite::{Connection, Params, Row};
 
@@ -240,6 +240,14 @@ impl Books {
             })
         })?;
         Ok(differences.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The donation with this id, as it is now.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn donation(&self, id: DonationId) -> Result<Option<Box<Recorded>>, BooksError> {
+        Ok(rows::by_id(&self.main, id)?)
     }
 
     /// Calls `each` with every donation in the order of acceptance, each as it is at its own moment.

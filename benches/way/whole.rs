@@ -1,0 +1,76 @@
+//! The whole way: embedded broker, HTTP to the simulator, SQLite with every fsync, outcomes read back.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
+
+use almoner::app::Runtimes;
+use almoner::demo::{Follower, Publisher, Stage, StageOptions, Watching, judge};
+use almoner::simulator::Profile;
+use almoner_loadtest::{Answerer, LatencyMs, Scenario, Traffic, Watch};
+
+/// What one run of the whole way measured.
+pub struct Measured {
+    /// Requests with their fate a second, from the first published to the last outcome read.
+    pub per_s: f64,
+    /// CPU of the whole process for each request, in microseconds: broker, simulator, publisher and reader included.
+    pub cpu_us: f64,
+    /// From being published to the end.
+    pub latency_ms: LatencyMs,
+}
+
+/// Lets `donations` people give, with a gateway that takes `gateway_latency_ms`.
+pub fn run(runtimes: &Runtimes, donations: u64, gateway_latency_ms: u32) -> Measured {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = StageOptions {
+        data: folder.path().to_owned(),
+        faults: Profile::none(),
+        seed: 1,
+        gateway_latency_ms,
+        http2: true,
+        gateway_in_flight_max: if gateway_latency_ms == 0 { 256 } else { 2_048 },
+    };
+    let scenario = Scenario::bench(donations, 1);
+    let watching = Watching::new(Watch::new(donations as usize));
+    let stage = Stage::set(&options, &scenario, runtimes).expect("the stage");
+    let publisher = Publisher::new(&stage.kafka, watching.clone()).expect("a publisher");
+    let follower = Follower::start(
+        &stage.kafka,
+        watching.clone(),
+        Answerer::new(&scenario),
+        publisher.clone(),
+    );
+    let follower = follower.expect("a follower");
+    while !stage.app.is_assigned() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let traffic: Vec<_> = Traffic::new(&scenario).expect("traffic").collect();
+    let began_us = watching.now_us();
+    let cpu_before_us = crate::cpu::process_us();
+    let (published, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    publisher
+        .publish_all(&stage.kafka, traffic.into_iter(), &published, &stop)
+        .expect("published");
+    watching.lock().all_asked();
+    while !watching.lock().is_resolved() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let elapsed_s = (watching.now_us() - began_us) as f64 / 1e6;
+    let cpu_us = (crate::cpu::process_us() - cpu_before_us) as f64;
+    drop(follower);
+    let books = stage.app.store.books().expect("books");
+    stage.app.stop();
+    let watch = watching.lock();
+    let verdict = judge(&watch, &stage.gateway.intents(), &books).expect("books");
+    assert!(
+        verdict.ok,
+        "a fast answer that is wrong counts for nothing: {:?}",
+        verdict.findings
+    );
+    let summary = watch.summary();
+    let requests = summary.sent.total() as f64;
+    Measured {
+        per_s: requests / elapsed_s,
+        cpu_us: cpu_us / requests,
+        latency_ms: summary.latency_ms,
+    }
+}
