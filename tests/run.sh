@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Every test of the project, one step after another: `tests/run.sh`, or some of them by name: `tests/run.sh format tests`.
+#
+# It needs a Rust toolchain, a C and a C++ compiler and make; the outside judges need Python 3 and Go as well. What else is
+# needed is installed into .cache/. Where Python or Go is missing, what needs it is left out and said so; with CI=true that
+# is a failure.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export ALMONER_CACHE=${ALMONER_CACHE:-$PWD/.cache}
+# Rust's own test runs say this by themselves; those of the steps must agree with it, or everything is built twice.
+cargo_test=(cargo test --release --workspace)
+built=${CARGO_TARGET_DIR:-target}/release
+wanted=("$@")
+report=()
+failed=0
+
+say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+missing() { for tool in "$@"; do command -v "$tool" >/dev/null || { echo "$tool"; return; }; done; }
+
+# step NAME "TOOLS" "what it does" COMMAND…: a step that fails does not keep the others from being run.
+step() {
+    local name=$1 tools=$2 what=$3 began=$SECONDS result=passed lacks
+    shift 3
+    if [ ${#wanted[@]} -gt 0 ] && [[ " ${wanted[*]} " != *" $name "* ]]; then return; fi
+    say "$name: $what"
+    # shellcheck disable=SC2086 # TOOLS is a list
+    lacks=$(missing $tools)
+    if [ -n "$lacks" ] && [ "${CI:-}" = true ]; then
+        echo "$lacks is not installed" >&2
+        result=FAILED
+    elif [ -n "$lacks" ]; then
+        echo "left out: $lacks is not installed"
+        result="left out: no $lacks"
+    elif ! "$@"; then
+        result=FAILED
+    fi
+    [ "$result" != FAILED ] || failed=$((failed + 1))
+    report+=("$(printf '%-10s %5d s  %s' "$name" $((SECONDS - began)) "$result")")
+}
+
+# python_with REQUIREMENTS…: a Python with these packages, made once for each state of the files.
+python_with() {
+    local venv files=("$@")
+    venv=$ALMONER_CACHE/python-$(cat "${files[@]}" | cksum | cut -d' ' -f1)
+    if [ ! -e "$venv/.complete" ]; then
+        echo "installing $(cat "${files[@]}" | tr '\n' ' ')into $venv" >&2
+        python3 -m venv --clear "$venv" >&2 || return
+        "$venv/bin/pip" install --quiet --disable-pip-version-check ${files[@]/#/-r } >&2 || return
+        touch "$venv/.complete"
+    fi
+    echo "$venv/bin/python"
+}
+
+contract() {
+    local python
+    python=$(python_with tests/contract/requirements.txt) && "$python" -B tests/contract/check.py
+}
+
+stripe_mock() {
+    local result=0 addr
+    addr=$(tests/outside/stripe_mock.sh start) || return
+    # Without a match cargo would be content with no test at all.
+    STRIPE_MOCK_ADDR=$addr "${cargo_test[@]}" --quiet --test gateway stripe_mock |
+        tee /dev/stderr | grep '^test result: ok. 1 passed' >/dev/null || result=1
+    tests/outside/stripe_mock.sh stop
+    return $result
+}
+
+examples() {
+    local python
+    python=$(python_with examples/requirements.txt) && tests/examples.sh "$built" "$python"
+}
+
+step format "" "the sources look as rustfmt writes them" \
+    cargo fmt --check
+step lint "" "clippy has nothing to say" \
+    cargo clippy --workspace --all-targets --quiet -- -D warnings
+step tests "" "unit, property, contract, crash and product tests" \
+    "${cargo_test[@]}" --no-fail-fast
+step contract "python3" "another language reads and writes the same messages" \
+    contract
+step judges "python3 go" "Stripe's own client and published schema judge the gateway simulator" \
+    env ALMONER_BIN="$built/almoner" tests/outside/run.sh
+step stripe "python3 go" "stripe-mock judges what our gateway client sends" \
+    stripe_mock
+step examples "python3" "the README's examples publish to a running service and get their answers" \
+    examples
+
+say "summary"
+printf '%s\n' "${report[@]:-no step has such a name: ${wanted[*]}}"
+[ ${#report[@]} -gt 0 ] && [ "$failed" -eq 0 ]
