@@ -54,7 +54,7 @@ id=01a1fe62-490e-74c6-8279-3742373aea4a
 check '^donation.succeeded' "${rust[@]}" --id $id
 check '^donation.succeeded' "${rust[@]}" --id $id
 check 'reason: id_reused' "${rust[@]}" --id $id --amount-minor 1
-check 'reason: card_declined' "${rust[@]}" --payment-method pm_card_chargeDeclined
+check 'reason: card_declined' "${rust[@]}" --amount-minor 700 --payment-method pm_card_chargeDeclined
 check 'type: donation.succeeded' "${py[@]}"
 check 'type: donation.needs_confirmation' "${py[@]}"
 id=$(sed -n 's/^asked: donation //p' "$work/out")

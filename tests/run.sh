@@ -57,13 +57,13 @@ contract() {
 }
 
 stripe_mock() {
-    local result=0 addr
+    local addr said result=0
     addr=$(tests/outside/stripe_mock.sh start) || return
-    # Without a match cargo would be content with no test at all.
-    STRIPE_MOCK_ADDR=$addr "${cargo_test[@]}" --quiet --test gateway stripe_mock |
-        tee /dev/stderr | grep '^test result: ok. 1 passed' >/dev/null || result=1
+    said=$(STRIPE_MOCK_ADDR=$addr "${cargo_test[@]}" --quiet --test gateway stripe_mock) || result=1
     tests/outside/stripe_mock.sh stop
-    return $result
+    echo "$said"
+    # Without a match cargo would be content with no test at all.
+    grep -q '^test result: ok. 1 passed' <<<"$said" && return $result
 }
 
 examples() {
