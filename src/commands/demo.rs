@@ -65,7 +65,10 @@ pub fn run(args: Args) -> Result<(), CommandError> {
     let (scenario, is_again) = scenario(&args, &folder)?;
     let profile =
         Profile::named(&args.faults).map_err(|error| could_not("read the faults", error))?;
-    let log = Log { level: Level::Warn, ..Log::default() };
+    let log = Log {
+        level: Level::Warn,
+        ..Log::default()
+    };
     logging::start(&log).map_err(|error| could_not("start its log", error))?;
     let runtimes = Runtimes::start().map_err(|error| could_not("start", error))?;
     let options = StageOptions {

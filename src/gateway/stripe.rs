@@ -145,18 +145,19 @@ impl Requests {
                 let uri = self.intent(prepared, "/cancel")?;
                 self.post(prepared, uri, String::new())
             }
-            Call::Fetch => Ok(self.get(prepared, self.intent(prepared, "")?)),
-            Call::List => self.page(prepared, None),
+            Call::Fetch => Ok(self.get(version, self.intent(prepared, "")?)),
+            Call::List => self.page(version, call.listed_s, None),
         }
     }
 
-    /// One page of the list: of the intents created in the call's range, the newest first, those after `after`.
+    /// One page of the list: of the intents created in this range (seconds since 1970, both ends included), the newest
+    /// first, those after `after`.
     pub(super) fn page(
         &self,
-        prepared: &Prepared<'_>,
+        version: &Version,
+        (from_s, to_s): (i64, i64),
         after: Option<&str>,
     ) -> Result<Outgoing, Unsendable> {
-        let (from_s, to_s) = prepared.call.listed_s;
         let mut query = Form::new();
         query.add_plain("limit", PAGE);
         query.add_plain("created%5Bgte%5D", from_s);
@@ -165,7 +166,7 @@ impl Requests {
             query.add("starting_after", after);
         }
         let uri = self.at(format!("{}?{}", self.path, query.into_string()))?;
-        Ok(self.get(prepared, uri))
+        Ok(self.get(version, uri))
     }
 
     fn intent(&self, prepared: &Prepared<'_>, action: &str) -> Result<Uri, Unsendable> {
@@ -185,8 +186,8 @@ impl Requests {
             .build()?)
     }
 
-    fn get(&self, prepared: &Prepared<'_>, uri: Uri) -> Outgoing {
-        self.request(prepared, Method::GET, uri, Bytes::new())
+    fn get(&self, version: &Version, uri: Uri) -> Outgoing {
+        self.request(version, Method::GET, uri, Bytes::new())
     }
 
     fn post(
@@ -195,7 +196,7 @@ impl Requests {
         uri: Uri,
         body: String,
     ) -> Result<Outgoing, Unsendable> {
-        let mut request = self.request(prepared, Method::POST, uri, body.into());
+        let mut request = self.request(prepared.version, Method::POST, uri, body.into());
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, FORM);
         let call = prepared.call;
@@ -207,12 +208,12 @@ impl Requests {
         Ok(request)
     }
 
-    fn request(&self, prepared: &Prepared<'_>, method: Method, uri: Uri, body: Bytes) -> Outgoing {
+    fn request(&self, version: &Version, method: Method, uri: Uri, body: Bytes) -> Outgoing {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(AUTHORIZATION, self.authorization.clone());
         headers.insert(
             STRIPE_VERSION,
-            HeaderValue::from_static(prepared.version.api_version),
+            HeaderValue::from_static(version.api_version),
         );
         headers.insert(ACCEPT, JSON);
         headers.insert(USER_AGENT, CLIENT);
