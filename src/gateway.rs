@@ -1,13 +1,14 @@
 //! The client of the payment gateway, which is Stripe or whatever speaks as it does. `CHARGES.md` is its protocol.
 //!
-//! One call is one request (a list: one a page), never repeated here: who calls decides what follows, since a repeat
-//! needs the donation's turn and its key's life.
+//! One call is one request, never repeated here: who calls decides what follows, since a repeat needs the donation's
+//! turn and its key's life. The list alone is read for many at once, page by page ([`lister`]): it moves nothing.
 
 mod answers;
 mod body;
 pub mod currency;
 mod form;
 mod list;
+mod lister;
 mod stripe;
 mod telemetry;
 mod transport;
@@ -23,8 +24,9 @@ use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use answers::{Expected, Listed, Useless};
+use answers::{Expected, Useless};
 use body::{Charged, VERSIONS, Version};
+use lister::Lister;
 use stripe::{Outgoing, Prepared, Requests, Unsendable};
 use telemetry::Telemetry;
 use transport::{Failure, Transport};
@@ -89,6 +91,7 @@ pub fn api_versions() -> Vec<&'static str> {
 /// The gateway over HTTP.
 pub struct StripeGateway {
     client: Arc<Client>,
+    lister: Lister,
     handle: Handle,
 }
 
@@ -114,14 +117,15 @@ impl StripeGateway {
         if nothing {
             return Err(InvalidOptions::Nothing);
         }
-        let client = Client {
+        let client = Arc::new(Client {
             requests: Requests::new(&options.base_url, &options.api_key)?,
             transport: Transport::new(options),
             telemetry: Telemetry::new(),
             version,
-        };
+        });
         Ok(Self {
-            client: Arc::new(client),
+            lister: Lister::new(Arc::clone(&client), &handle),
+            client,
             handle,
         })
     }
@@ -135,6 +139,9 @@ impl Gateway for StripeGateway {
     }
 
     fn call(&self, call: GatewayCall, done: Done<Answer>) {
+        if call.call == Call::List {
+            return self.lister.ask(call, done);
+        }
         let client = Arc::clone(&self.client);
         self.handle.spawn(async move {
             let began = Instant::now();
@@ -171,61 +178,35 @@ impl Client {
             charged: prepared.charged,
             intent: prepared.intent(),
         };
-        if call.call == Call::List {
-            return self.list(&prepared, &expected).await;
-        }
         let request: Outgoing = self.requests.one(&prepared)?;
         let reply = self.transport.send(request, ANSWER_MAX_BYTES).await?;
         Ok(answers::read(&expected, &reply)?)
     }
 
-    /// The list to its end: a part of it would prove no absence.
-    async fn list(
-        &self,
-        prepared: &Prepared<'_>,
-        expected: &Expected<'_>,
-    ) -> Result<Answer, NoAnswer> {
-        let mut own = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let request = self.requests.page(prepared, after.as_deref())?;
-            let reply = self.transport.send(request, PAGE_MAX_BYTES).await?;
-            let page: Listed = match answers::read_page(expected, &reply)? {
-                Ok(page) => page,
-                Err(answer) => return Ok(answer),
-            };
-            own.extend(page.own);
-            match page.next_after {
-                None => return Ok(Answer::Listed(own)),
-                // A list that goes in circles would never end.
-                same if same == after => {
-                    return Err(Failure::Lost("the list does not go on".into()).into());
-                }
-                next => after = next,
-            }
-        }
-    }
-
+    /// The answer in place of none.
     fn instead(&self, call: &GatewayCall, none: NoAnswer) -> Answer {
-        let why = none.to_string().into();
-        match none {
-            NoAnswer::Unsendable(_) => Answer::OurDefect {
+        if let NoAnswer::Useless(Useless::NotOurs(_)) = &none {
+            self.telemetry.not_ours();
+            tracing::error!(
+                donation = %call.donation.request.id,
+                call = call.call.name(),
+                "{none}; until a person has looked, its outcome counts as unknown"
+            );
+        }
+        none.into_answer()
+    }
+}
+
+impl NoAnswer {
+    fn into_answer(self) -> Answer {
+        let why = self.to_string().into();
+        match self {
+            Self::Unsendable(_) => Answer::OurDefect {
                 status: 0,
                 what: why,
             },
-            NoAnswer::Failed(Failure::NotSent(_)) => Answer::NotSent(why),
-            NoAnswer::Failed(Failure::Lost(_)) | NoAnswer::Useless(Useless::Unreadable { .. }) => {
-                Answer::Lost(why)
-            }
-            NoAnswer::Useless(Useless::NotOurs(_)) => {
-                self.telemetry.not_ours();
-                tracing::error!(
-                    donation = %call.donation.request.id,
-                    call = call.call.name(),
-                    "{why}; until a person has looked, its outcome counts as unknown"
-                );
-                Answer::Lost(why)
-            }
+            Self::Failed(Failure::NotSent(_)) => Answer::NotSent(why),
+            Self::Failed(Failure::Lost(_)) | Self::Useless(_) => Answer::Lost(why),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::prelude::{Actor, Addr, Context, Handler, Message, Supervised};
 use almoner_domain::campaign::Campaign as CampaignFacts;
@@ -25,7 +26,7 @@ pub struct Campaign {
     known: Known,
     /// Checks that wait for the campaign to be read. The router's credits bound them.
     waiting: Vec<Check>,
-    in_flight: usize,
+    in_flight: Arc<AtomicUsize>,
     donations: Limiter,
     declines: Limiter,
     /// Too many cards were declined: it is taken for card testing until then (boot clock).
@@ -53,17 +54,32 @@ pub struct Check {
     pub reply: Addr<User>,
 }
 
-/// A donation that was counted is not in flight any more.
+/// One charge of the campaign in flight. It counts until it is dropped, however that comes: a crash of the actor that
+/// held it gives it back too.
+#[derive(Debug)]
+pub struct InFlight(Arc<AtomicUsize>);
+
+/// A card was declined, which counts against card testing.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Settled {
-    /// Its card was declined, which counts against card testing.
-    pub declined: bool,
-}
+pub struct CardDeclined;
 
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Read(Result<Option<Arc<CampaignFacts>>, StoreError>);
+
+impl InFlight {
+    fn of(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Campaign {
     /// A campaign of which nothing is known yet.
@@ -77,7 +93,7 @@ impl Campaign {
             id,
             known: Known::Reading,
             waiting: Vec::new(),
-            in_flight: 0,
+            in_flight: Arc::default(),
             donations,
             declines,
             blocked_until_ms: i64::MIN,
@@ -103,7 +119,8 @@ impl Campaign {
         }
     }
 
-    fn judge(&mut self, donation: &Donation) -> Verdict {
+    /// The verdict, and the charge that it lets be in flight.
+    fn judge(&mut self, donation: &Donation) -> (Verdict, Option<InFlight>) {
         let settings = &self.shard.world.settings;
         let refusal = match &self.known {
             Known::As {
@@ -112,27 +129,27 @@ impl Campaign {
             _ if settings.unknown_campaigns_accepted => None,
             _ => Some(Reason::CampaignNotFound),
         };
-        let now_ms = self.shard.world.clock.boot_ms();
-        match refusal {
-            Some(reason) => Verdict::Refuse { reason },
-            None if now_ms < self.blocked_until_ms || !self.donations.take(now_ms) => {
-                Verdict::Refuse {
-                    reason: Reason::VelocityBlocked,
-                }
-            }
-            None if self.in_flight >= settings.campaign_in_flight_max => Verdict::Queue,
-            None => {
-                self.in_flight += 1;
-                Verdict::Charge
-            }
+        if let Some(reason) = refusal {
+            return (Verdict::Refuse { reason }, None);
         }
+        // What only waits takes no part of the limit: it comes again.
+        if self.in_flight.load(Ordering::Relaxed) >= settings.campaign_in_flight_max {
+            return (Verdict::Queue, None);
+        }
+        let now_ms = self.shard.world.clock.boot_ms();
+        if now_ms < self.blocked_until_ms || !self.donations.take(now_ms) {
+            let reason = Reason::VelocityBlocked;
+            return (Verdict::Refuse { reason }, None);
+        }
+        (Verdict::Charge, Some(InFlight::of(&self.in_flight)))
     }
 
     fn answer(&mut self, check: Check) {
-        let verdict = self.judge(&check.donation);
+        let (verdict, in_flight) = self.judge(&check.donation);
         check.reply.do_send(Checked {
             id: check.donation.request.id,
             verdict,
+            in_flight,
         });
     }
 }
@@ -146,10 +163,9 @@ impl Actor for Campaign {
 }
 
 impl Supervised for Campaign {
-    /// What was in flight is unknown now; who asked asks again.
+    /// Who asked asks again; what is in flight still counts.
     fn restarting(&mut self, _: &mut Self::Context) {
         self.waiting.clear();
-        self.in_flight = 0;
     }
 }
 
@@ -167,13 +183,12 @@ impl Handler<Check> for Campaign {
     }
 }
 
-impl Handler<Settled> for Campaign {
+impl Handler<CardDeclined> for Campaign {
     type Result = ();
 
-    fn handle(&mut self, settled: Settled, _: &mut Self::Context) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+    fn handle(&mut self, _: CardDeclined, _: &mut Self::Context) {
         let now_ms = self.shard.world.clock.boot_ms();
-        if settled.declined && !self.declines.take(now_ms) {
+        if !self.declines.take(now_ms) {
             self.blocked_until_ms = now_ms + CARD_TESTING_PAUSE_MS;
         }
     }

@@ -2,6 +2,7 @@
 //! never decides about a donation; it sends what was permitted, once, and passes the answer on.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::prelude::{
@@ -9,6 +10,7 @@ use actix::prelude::{
 };
 use almoner_domain::answer::Answer;
 use almoner_domain::donation::{Call, Donation};
+use almoner_domain::ids::DonationId;
 use tokio::time::Instant;
 
 use crate::breaker::{Admit, Breaker, BreakerSignal};
@@ -33,7 +35,8 @@ pub struct GatewayActor {
     next: Option<Box<Charge>>,
     budget: Budget,
     breaker: Breaker,
-    in_flight: usize,
+    /// Calls on the wire: each gives itself back when it is answered or dropped, so that a crash here leaks none.
+    in_flight: Arc<AtomicUsize>,
     /// The timer that goes on when there is budget again, or the breaker may let a probe through.
     timer: Option<SpawnHandle>,
 }
@@ -50,14 +53,20 @@ pub struct Charge {
     pub intent: Option<Box<str>>,
     /// For a list: the range of `created`, seconds since 1970.
     pub listed_s: (i64, i64),
-    /// The send's number.
-    pub send: u16,
     /// Whether this is the donation's first send: live charges have their own lane.
     pub is_live: bool,
     /// The right to send.
     pub permit: Permit,
     /// Who is told.
-    pub reply: Addr<User>,
+    pub reply: Reply,
+}
+
+/// Who is told of a send: of its answer, or, when it is dropped on the way, that it did not go out. So no crash and no
+/// full stop of the gateway actor leaves a donation without an answer.
+pub struct Reply {
+    to: Option<Addr<User>>,
+    id: DonationId,
+    send: u16,
 }
 
 /// The right to send: the shard is ours, and the write that permitted it is young.
@@ -88,6 +97,47 @@ pub struct Share {
     pub all: u32,
 }
 
+impl Reply {
+    /// The user is told of this send.
+    #[must_use]
+    pub fn new(to: Addr<User>, id: DonationId, send: u16) -> Self {
+        let to = Some(to);
+        Self { to, id, send }
+    }
+
+    fn answered(mut self, answer: Answer) {
+        if let Some(user) = self.to.take() {
+            let (id, send) = (self.id, self.send);
+            user.do_send(Answered { id, send, answer });
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(user) = self.to.take() {
+            let (id, send) = (self.id, self.send);
+            user.do_send(Unsent { id, send });
+        }
+    }
+}
+
+/// One call on the wire.
+struct OnTheWire(Arc<AtomicUsize>);
+
+impl OnTheWire {
+    fn of(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for OnTheWire {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl GatewayActor {
     /// A gateway actor with nothing in flight.
     #[must_use]
@@ -104,7 +154,7 @@ impl GatewayActor {
             next: None,
             budget,
             breaker: Breaker::new(),
-            in_flight: 0,
+            in_flight: Arc::default(),
             timer: None,
         }
     }
@@ -116,7 +166,7 @@ impl GatewayActor {
         if is_open {
             return self.pump_later(BREAKER_LOOK, ctx);
         }
-        while self.in_flight < self.world.settings.gateway_in_flight_max {
+        while self.in_flight.load(Ordering::Relaxed) < self.world.settings.gateway_in_flight_max {
             let Some(charge) = self.next.take().or_else(|| self.lanes.pop()) else {
                 return;
             };
@@ -148,19 +198,17 @@ impl GatewayActor {
             call,
             intent,
             listed_s,
-            send,
             permit,
             reply,
             ..
         } = charge;
-        let id = donation.request.id;
         let is_young =
             now_boot_ms - permit.permitted_at_boot_ms < self.world.settings.send_deadline_ms;
         if !is_young || !permit.lease.is_valid(now_boot_ms) {
             self.breaker.answered(BreakerSignal::Busy, now_boot_ms); // a probe that was not sent is given back
-            return reply.do_send(Unsent { id, send });
+            return; // dropped, the reply says so
         }
-        self.in_flight += 1;
+        let on_the_wire = OnTheWire::of(&self.in_flight);
         let gateway = ctx.address();
         let who = Who {
             user: hash(donation.request.user_id.as_str()),
@@ -169,12 +217,13 @@ impl GatewayActor {
         let name = call.name();
         let done = Done::new(move |answer: Answer| {
             let signal = BreakerSignal::of(&answer, who.user, who.campaign);
+            drop(on_the_wire);
             gateway.do_send(Landed {
                 call: name,
                 signal,
                 sent_at_boot_ms: now_boot_ms,
             });
-            reply.do_send(Answered { id, send, answer });
+            reply.answered(answer);
         });
         self.world.gateway.call(
             GatewayCall {
@@ -267,7 +316,6 @@ impl Handler<Landed> for GatewayActor {
         ctx: &mut Self::Context,
     ) {
         let now_ms = self.world.clock.boot_ms();
-        self.in_flight = self.in_flight.saturating_sub(1);
         self.world
             .telemetry
             .gateway_ms(call, now_ms - sent_at_boot_ms);
@@ -281,9 +329,11 @@ impl Handler<Landed> for GatewayActor {
         }
         self.breaker.answered(signal, now_ms);
         let is_closed = !self.breaker.is_open(now_ms);
-        self.world
-            .telemetry
-            .gateway(self.in_flight, self.lanes.len(), is_closed);
+        self.world.telemetry.gateway(
+            self.in_flight.load(Ordering::Relaxed),
+            self.lanes.len(),
+            is_closed,
+        );
         self.pump(ctx);
     }
 }

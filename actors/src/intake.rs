@@ -10,6 +10,7 @@ use almoner_domain::ids::{Place, Shard};
 use almoner_domain::outcome::Rejection;
 use almoner_domain::request::{self, HoldAnswer, Record, Refusal, Request};
 
+use crate::lease::Lease;
 use crate::ports::{Forward, RawRecord, TimestampType};
 use crate::router::Router;
 use crate::world::World;
@@ -67,28 +68,62 @@ pub enum Asked {
 }
 
 impl Incoming {
-    /// The record as a dead letter, as far as it can be rebuilt; `None` for what is one already.
+    /// The record as a dead letter, as far as it can be rebuilt; `None` for one of which only its refusal is known.
     #[must_use]
     pub fn as_dead_letter(&self, world: &World, detail: &str) -> Option<DeadLetter> {
         match &self.asked {
             Asked::Donate(donation) => Some(quarantined(world, donation, self.offset, detail)),
-            _ => None,
+            Asked::AnswerHold {
+                hold,
+                confirmed,
+                place,
+                recorded_at_ms,
+            } => {
+                let request = hold_request(hold.clone(), *confirmed);
+                Some(requeued(world, &request, place, *recorded_at_ms, detail))
+            }
+            Asked::Dead(letter) => Some((**letter).clone()),
+            Asked::Rejected { .. } | Asked::Elsewhere(_) => None,
         }
     }
 }
 
-/// A donation that was never accepted, as a dead letter: what was read of it is written again.
+/// A donation that was never accepted, as a dead letter of the record at `offset`.
 #[must_use]
 pub fn quarantined(world: &World, donation: &Donation, offset: i64, detail: &str) -> DeadLetter {
-    let request = &donation.request;
-    DeadLetter {
-        key: Some(request.user_id.as_str().into()),
-        value: Some(request::encode(&Request::Donate(request.clone()))),
-        headers: Vec::new(),
-        topic: (*donation.place.topic).into(),
-        partition: wire_partition(donation.place.partition),
+    let request = Request::Donate(donation.request.clone());
+    let place = Place {
         offset,
-        timestamp_ms: donation.recorded_at_ms,
+        ..donation.place.clone()
+    };
+    requeued(world, &request, &place, donation.recorded_at_ms, detail)
+}
+
+/// An answer to a hold, as it was asked for.
+pub(crate) fn hold_request(hold: HoldAnswer, confirmed: bool) -> Request {
+    if confirmed {
+        Request::Confirm(hold)
+    } else {
+        Request::Cancel(hold)
+    }
+}
+
+/// A request that an actor crashes on, as a dead letter: what was read of it is written again.
+pub(crate) fn requeued(
+    world: &World,
+    request: &Request,
+    place: &Place,
+    recorded_at_ms: i64,
+    detail: &str,
+) -> DeadLetter {
+    DeadLetter {
+        key: Some(request.user_id().as_str().into()),
+        value: Some(request::encode(request)),
+        headers: Vec::new(),
+        topic: (*place.topic).into(),
+        partition: wire_partition(place.partition),
+        offset: place.offset,
+        timestamp_ms: recorded_at_ms,
         timestamp_type: dead_letter::TimestampType::LogAppendTime,
         group: (*world.settings.group_id).into(),
         reason: dead_letter::Reason::Quarantined,
@@ -260,5 +295,6 @@ fn wire_partition(partition: u32) -> i32 {
 /// One shard as the intake knows it.
 struct Entry {
     router: Addr<Router>,
+    lease: Arc<Lease>,
     batch: Vec<Incoming>,
 }

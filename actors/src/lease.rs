@@ -37,6 +37,11 @@ impl Lease {
             .fetch_max(sent_at_boot_ms, Ordering::AcqRel);
     }
 
+    /// The broker took a commit for a stranger's: nothing is started until it acknowledges one that is sent later.
+    pub fn doubt(&self) {
+        self.sent_at_boot_ms.store(NEVER, Ordering::Release);
+    }
+
     /// Whether something may be started in the shard now.
     #[must_use]
     pub fn is_valid(&self, now_boot_ms: i64) -> bool {
@@ -54,7 +59,9 @@ impl Lease {
         !self.is_lost() && self.age_ms(now_boot_ms) >= self.session_timeout_ms / 4
     }
 
-    fn is_lost(&self) -> bool {
+    /// Whether the partition is not ours any more, for good.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
     }
 
@@ -103,6 +110,17 @@ mod tests {
         check(&[5_000, 1_000], 1_000 + SESSION_MS, true, true);
         check(&[5_000, 1_000], 5_000 + SESSION_MS, false, true);
         check(&[1_000, 5_000], 1_000 + SESSION_MS, true, true);
+    }
+
+    #[test]
+    fn a_doubt_lasts_until_the_next_acknowledgement() {
+        let lease = Lease::new(SESSION_MS);
+        lease.renewed(1_000);
+        lease.doubt();
+        assert!(!lease.is_valid(1_000));
+        assert!(lease.needs_renewal(1_000));
+        lease.renewed(2_000);
+        assert!(lease.is_valid(2_000));
     }
 
     #[test]

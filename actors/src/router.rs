@@ -9,17 +9,20 @@ mod quarantine;
 mod slots;
 mod tick;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::prelude::{Actor, Addr, AsyncContext, Context, Handler, Message, Supervised};
+use actix::prelude::{
+    Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Supervised,
+};
 use almoner_domain::donation::{Donation, PendingKind};
-use almoner_domain::ids::{CampaignId, DonationId, Shard, UserId};
+use almoner_domain::ids::{CampaignId, DonationId, Place, Shard, UserId};
 use almoner_domain::outcome::{RejectionReason, Told};
 use hashbrown::HashMap;
 
 use self::acquire::Phase;
+use self::answer::Loose;
 use self::flight::Flight;
 use self::slots::Slots;
 use self::tick::Ticking;
@@ -42,12 +45,18 @@ pub struct Router {
     /// Made when the actor starts, since it needs the router's own address.
     shard: Option<Rc<ShardContext>>,
     phase: Phase,
+    /// The number of the takeover's present step: an answer to an earlier one is history.
+    takeover: u64,
     log_generation: u32,
     offsets: Offsets,
     flights: HashMap<DonationId, Flight, foldhash::fast::FixedState>,
-    /// Records whose answers are on their way to the broker, and that belong to no flight: rejections, dead letters,
-    /// forwards.
-    loose: u32,
+    /// Publishes of flights so far.
+    publishes: u64,
+    /// Answers to records, by offset, that are on their way to the broker and belong to no flight: rejections, dead
+    /// letters, forwards.
+    loose: BTreeMap<i64, Loose>,
+    /// Finished donations whose outcome was acknowledged, while their pending rows go.
+    unacknowledged: BTreeSet<DonationId>,
     slots: Slots,
     pending: PendingSet,
     /// Records that are read but not yet begun, in order.
@@ -56,8 +65,8 @@ pub struct Router {
     current: Option<(Incoming, u32)>,
     ticking: Ticking,
     drain: Option<Drain>,
-    /// Actors of this shard that were quarantined since the start.
-    quarantined: u32,
+    /// Actors of this shard that were quarantined of late, by hash, and when (boot clock).
+    quarantined: VecDeque<(u64, i64)>,
 }
 
 /// What the store drives on, by due time; and what each is, to bound and to show it.
@@ -66,6 +75,7 @@ struct PendingSet {
     by_due: BTreeSet<(i64, DonationId)>,
     known: HashMap<DonationId, PendingEntry, foldhash::fast::FixedState>,
     unknown: usize,
+    held: usize,
     is_full: bool,
 }
 
@@ -79,7 +89,6 @@ struct PendingEntry {
 
 struct Drain {
     deadline_boot_ms: i64,
-    set_aside: bool,
     done: Option<Done<()>>,
 }
 
@@ -88,12 +97,10 @@ struct Drain {
 #[rtype(result = "()")]
 pub struct Records(pub Vec<Incoming>);
 
-/// The log ended at this offset, as of this moment of the wall clock.
+/// The log ended where reading stands, as of this moment of the wall clock.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct AtEnd {
-    /// One past the last record.
-    pub next_offset: i64,
     /// When the question was asked, wall clock.
     pub asked_wall_ms: i64,
 }
@@ -110,6 +117,16 @@ pub struct HandOver {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Lost;
+
+/// A write was refused, for the shard has another owner.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Fenced;
+
+/// After a crash, behind all that was queued before it.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct GoOn;
 
 /// A donation rests for a short while, in flight.
 #[derive(Message)]
@@ -131,8 +148,8 @@ pub struct Departed {
     pub donation: Option<Arc<Donation>>,
     /// The event to be told now, if there is a new one.
     pub told: Option<Told>,
-    /// The event before it.
-    pub told_before: Option<Told>,
+    /// The events before it, in sequence.
+    pub told_before: Vec<Told>,
     /// What became of it.
     pub fate: Fate,
 }
@@ -161,8 +178,12 @@ pub enum Fate {
 #[rtype(result = "()")]
 pub struct Refused {
     id: DonationId,
+    /// The record that asked for it.
+    place: Place,
     reason: RejectionReason,
     field: Option<&'static str>,
+    /// Nothing else comes of it.
+    is_end: bool,
 }
 
 /// What a guard says of a user's actor.
@@ -193,7 +214,7 @@ impl Departed {
             id,
             donation: None,
             told: None,
-            told_before: None,
+            told_before: Vec::new(),
             fate: Fate::Dropped,
         }
     }
@@ -202,21 +223,31 @@ impl Departed {
 impl Refused {
     /// The id was used for another donation; `field` differs.
     #[must_use]
-    pub fn id_reused(id: DonationId, field: &'static str) -> Self {
+    pub fn id_reused(id: DonationId, place: Place, field: &'static str) -> Self {
         Self {
-            id,
-            reason: RejectionReason::IdReused,
             field: Some(field),
+            ..Self::hold_answer(id, place, RejectionReason::IdReused)
         }
     }
 
     /// An answer to a hold that cannot be.
     #[must_use]
-    pub fn hold_answer(id: DonationId, reason: RejectionReason) -> Self {
+    pub fn hold_answer(id: DonationId, place: Place, reason: RejectionReason) -> Self {
         Self {
             id,
+            place,
             reason,
             field: None,
+            is_end: true,
+        }
+    }
+
+    /// An answer to a hold that lapsed before; that it did is told next.
+    #[must_use]
+    pub fn too_late(id: DonationId, place: Place) -> Self {
+        Self {
+            is_end: false,
+            ..Self::hold_answer(id, place, RejectionReason::TooLate)
         }
     }
 }
@@ -239,23 +270,26 @@ impl Router {
             log,
             shard: None,
             phase: Phase::Claiming,
+            takeover: 0,
             log_generation: 1,
             offsets: Offsets::starting_at(log.committed.unwrap_or(log.low)),
             flights: HashMap::default(),
-            loose: 0,
+            publishes: 0,
+            loose: BTreeMap::new(),
+            unacknowledged: BTreeSet::new(),
             slots: Slots::default(),
             pending: PendingSet::default(),
             inbox: VecDeque::new(),
             current: None,
             ticking: Ticking::default(),
             drain: None,
-            quarantined: 0,
+            quarantined: VecDeque::new(),
         }
     }
 
     /// Begins what was read, record by record.
-    fn begin_inbox(&mut self, ctx: &mut Context<Self>) {
-        if !matches!(self.phase, Phase::Ready) || self.drain.is_some() {
+    fn begin_inbox(&mut self, ctx: &Context<Self>) {
+        if !self.phase.is_ready() || self.drain.is_some() {
             return;
         }
         while let Some(incoming) = self.inbox.pop_front() {
@@ -264,7 +298,16 @@ impl Router {
     }
 
     fn is_drained(&self) -> bool {
-        self.flights.is_empty() && self.loose == 0
+        self.flights.is_empty() && self.loose.is_empty()
+    }
+
+    /// Another owner has the shard: it is let go. Mostly the broker says so too, soon; if it does not, a late claim of
+    /// somebody's took the shard from its owner, and only another assignment cures that.
+    fn fenced(&mut self) {
+        if !matches!(self.phase, Phase::Gone { .. }) {
+            tracing::warn!(shard = %self.id, "the shard has another owner: nothing more is done for it here");
+            self.let_go();
+        }
     }
 }
 
@@ -280,6 +323,8 @@ impl Actor for Router {
                 self.gateway.clone(),
                 Arc::clone(&self.lease),
             ));
+            // The assignment is as fresh as a commit: the broker has just said that the partition is ours.
+            self.lease.renewed(self.world.clock.boot_ms());
             self.claim(ctx);
         }
         ctx.run_interval(tick::EVERY, Self::tick);
@@ -287,12 +332,35 @@ impl Actor for Router {
 }
 
 impl Supervised for Router {
-    /// Flights, offsets and windows are as they were: only the message that was being handled is lost, so everything
-    /// in flight is sent to its user again, who knows what it has.
+    /// Flights, offsets and windows are as they were: only the message that was being handled is lost, and what was to
+    /// be done again later.
     fn restarting(&mut self, ctx: &mut Self::Context) {
         self.world.telemetry.actor_restarted("router");
         self.retry_current(ctx);
-        self.send_flights_again(|_| true);
+        ctx.address().do_send(GoOn);
+    }
+}
+
+impl Handler<GoOn> for Router {
+    type Result = ();
+
+    /// Whatever could have been lost is done again: each step takes a repeat for what it is.
+    fn handle(&mut self, _: GoOn, ctx: &mut Self::Context) {
+        self.forget_steps();
+        match self.phase {
+            Phase::Claiming | Phase::Reading => self.claim(ctx),
+            Phase::Refused | Phase::Gone { .. } => {}
+            Phase::Ready => {
+                self.send_flights_again(|_| true, ctx);
+                self.publish_flights_again(ctx);
+                self.publish_all_loose_again(ctx);
+                let ids: Vec<DonationId> = self.unacknowledged.iter().copied().collect();
+                for id in ids {
+                    self.acknowledge(id, ctx);
+                }
+                self.begin_inbox(ctx);
+            }
+        }
     }
 }
 
@@ -300,7 +368,8 @@ impl Handler<Records> for Router {
     type Result = ();
 
     fn handle(&mut self, Records(records): Records, ctx: &mut Self::Context) {
-        if self.drain.is_some() {
+        let is_closed = matches!(self.phase, Phase::Refused | Phase::Gone { .. });
+        if is_closed || self.drain.is_some() {
             self.world.credits.give_back(records.len());
             return;
         }
@@ -316,7 +385,6 @@ impl Handler<AtEnd> for Router {
         const BEHIND_MS: i64 = 30_000;
         if let Some(shard) = &self.shard
             && self.inbox.is_empty()
-            && at_end.next_offset <= self.ticking.next_offset_seen.max(self.offsets.low_water())
         {
             shard
                 .stream_ms
@@ -337,8 +405,16 @@ impl Handler<Lost> for Router {
     type Result = ();
 
     fn handle(&mut self, _: Lost, ctx: &mut Self::Context) {
-        self.lease.lose();
-        self.let_go(ctx);
+        self.let_go();
+        ctx.stop();
+    }
+}
+
+impl Handler<Fenced> for Router {
+    type Result = ();
+
+    fn handle(&mut self, _: Fenced, _: &mut Self::Context) {
+        self.fenced();
     }
 }
 
@@ -373,9 +449,9 @@ impl Handler<UserReport> for Router {
         match report {
             Report::Restarted { .. } => {
                 self.world.telemetry.actor_restarted("user");
-                self.send_flights_again(|work| *work.user_id() == user_id);
+                self.send_flights_again(|work| *work.user_id() == user_id, ctx);
             }
-            Report::Quarantined { panic } => self.quarantine_user(&user_id, &panic, ctx),
+            Report::Quarantined { panic } => self.quarantine_user(&user_id, &panic),
             Report::Stopped => {}
         }
     }
@@ -390,14 +466,14 @@ impl Handler<CampaignReport> for Router {
             campaign_id,
             report,
         }: CampaignReport,
-        ctx: &mut Self::Context,
+        _: &mut Self::Context,
     ) {
         match report {
             Report::Restarted { .. } => {
                 self.world.telemetry.actor_restarted("campaign");
                 self.slots.ask_again();
             }
-            Report::Quarantined { panic } => self.quarantine_campaign(&campaign_id, &panic, ctx),
+            Report::Quarantined { panic } => self.quarantine_campaign(&campaign_id, &panic),
             Report::Stopped => {}
         }
     }

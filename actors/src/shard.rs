@@ -37,9 +37,15 @@ pub struct ShardContext {
     campaigns: RefCell<HashMap<CampaignId, CampaignSlot, foldhash::fast::FixedState>>,
 }
 
-struct CampaignSlot {
-    addr: Addr<Campaign>,
-    last_used_ms: i64,
+/// A campaign's actor. Times are of the boot clock.
+enum CampaignSlot {
+    Running {
+        addr: Addr<Campaign>,
+        last_used_ms: i64,
+    },
+    Quarantined {
+        until_ms: i64,
+    },
 }
 
 impl ShardContext {
@@ -74,23 +80,25 @@ impl ShardContext {
         }
     }
 
-    /// The campaign's actor, started if it does not run.
-    pub fn campaign(self: &Rc<Self>, id: &CampaignId) -> Addr<Campaign> {
+    /// The campaign's actor, started if it does not run; none while it is quarantined.
+    pub fn campaign(self: &Rc<Self>, id: &CampaignId) -> Option<Addr<Campaign>> {
         let now_ms = self.world.clock.boot_ms();
         let mut campaigns = self.campaigns.borrow_mut();
-        if let Some(slot) = campaigns.get_mut(id) {
-            slot.last_used_ms = now_ms;
-            return slot.addr.clone();
+        match campaigns.get_mut(id) {
+            Some(CampaignSlot::Running { addr, last_used_ms }) => {
+                *last_used_ms = now_ms;
+                return Some(addr.clone());
+            }
+            Some(CampaignSlot::Quarantined { until_ms }) if now_ms < *until_ms => return None,
+            Some(CampaignSlot::Quarantined { .. }) | None => {}
         }
         let addr = self.start_campaign(id.clone());
-        campaigns.insert(
-            id.clone(),
-            CampaignSlot {
-                addr: addr.clone(),
-                last_used_ms: now_ms,
-            },
-        );
-        addr
+        let slot = CampaignSlot::Running {
+            addr: addr.clone(),
+            last_used_ms: now_ms,
+        };
+        campaigns.insert(id.clone(), slot);
+        Some(addr)
     }
 
     fn start_campaign(self: &Rc<Self>, id: CampaignId) -> Addr<Campaign> {
@@ -105,17 +113,21 @@ impl ShardContext {
         guard::start(Campaign::new(Rc::clone(self), id), Policy::ENTITY, report)
     }
 
-    /// The campaign's actor is gone: the next donation starts another.
-    pub fn forget_campaign(&self, id: &CampaignId) {
-        self.campaigns.borrow_mut().remove(id);
+    /// The campaign's actor is gone: until then (boot clock) it is not started again.
+    pub fn quarantine_campaign(&self, id: &CampaignId, until_ms: i64) {
+        let slot = CampaignSlot::Quarantined { until_ms };
+        self.campaigns.borrow_mut().insert(id.clone(), slot);
     }
 
-    /// Lets go of campaigns that were not used since `before_ms` (boot clock). What still waits there is handled
-    /// first: an actor stops when its last address is dropped and its mailbox is empty.
-    pub fn passivate_campaigns(&self, before_ms: i64) -> usize {
+    /// Lets go of campaigns that were not used for `idle_ms`. What still waits there is handled first: an actor stops
+    /// when its last address is dropped and its mailbox is empty.
+    pub fn passivate_campaigns(&self, now_ms: i64, idle_ms: i64) -> usize {
         let mut campaigns = self.campaigns.borrow_mut();
         let before = campaigns.len();
-        campaigns.retain(|_, slot| slot.last_used_ms >= before_ms);
+        campaigns.retain(|_, slot| match slot {
+            CampaignSlot::Running { last_used_ms, .. } => now_ms - *last_used_ms <= idle_ms,
+            CampaignSlot::Quarantined { until_ms } => now_ms < *until_ms,
+        });
         before - campaigns.len()
     }
 

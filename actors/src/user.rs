@@ -22,6 +22,7 @@ use almoner_domain::request::HoldAnswer;
 
 use self::active::{Active, Load, Stage};
 use self::turn::Turn;
+use crate::campaign::InFlight;
 use crate::limiter::Limiter;
 use crate::ports::{Accepted, Advanced, Finished, Recorded, StoreError};
 use crate::shard::ShardContext;
@@ -45,6 +46,8 @@ pub struct User {
     active: Vec<Box<Active>>,
     turn: Turn,
     donations: Limiter,
+    /// Writes and reads so far.
+    calls: u32,
 }
 
 /// A request to give, for the first time in this owner's life or again.
@@ -69,7 +72,7 @@ pub struct AnswerHold {
     pub recorded_at_ms: i64,
 }
 
-/// A donation is due.
+/// A donation is due: it is read from the store, and goes on.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Due {
@@ -77,7 +80,16 @@ pub struct Due {
     pub id: DonationId,
 }
 
-/// A donation has been in flight for long: if it only waits for its turn, it becomes pending.
+/// A donation that rests in flight goes on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Wake {
+    /// Which.
+    pub id: DonationId,
+}
+
+/// A donation has been in flight for long: if it only waits for its turn, it becomes pending; if its send never came
+/// back, that is no answer.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Overdue {
@@ -108,6 +120,8 @@ pub struct Checked {
     pub id: DonationId,
     /// What it says.
     pub verdict: Verdict,
+    /// With [`Verdict::Charge`]: its part of what the campaign lets be in flight.
+    pub in_flight: Option<InFlight>,
 }
 
 /// The gateway's answer to one send.
@@ -137,6 +151,8 @@ pub struct Unsent {
 #[rtype(result = "()")]
 pub(crate) struct Stored {
     pub(crate) id: DonationId,
+    /// The number of the write or read.
+    pub(crate) call: u32,
     pub(crate) what: StoredWhat,
 }
 
@@ -158,6 +174,7 @@ impl User {
             active: Vec::new(),
             turn: Turn::default(),
             donations,
+            calls: 0,
         }
     }
 
@@ -165,13 +182,21 @@ impl User {
         self.active.iter().position(|active| active.id == id)
     }
 
+    /// Whether the user's limits let one more donation in.
+    fn is_let_in(&mut self) -> bool {
+        let world = &self.shard.world;
+        self.turn.waiting() < world.settings.user_waiting_max
+            && self.donations.take(world.clock.boot_ms())
+    }
+
     /// Whether it looks like a double; and from now on it is counted against others itself.
     fn check_window(&self, donation: &Donation) -> Option<Verdict> {
         let settings = &self.shard.world.settings;
-        let stream_ms = self.shard.stream_ms.get();
+        // As of the record, not of now: the shard's stream time may be far ahead in a backlog.
+        let at_ms = donation.recorded_at_ms;
         let mut window = self.window.borrow_mut();
-        window.prune(stream_ms, settings.duplicate_window_ms);
-        let suspect = window.suspect(&donation.request, stream_ms, settings.duplicate_window_ms);
+        window.prune(at_ms, settings.duplicate_window_ms);
+        let suspect = window.suspect(&donation.request, at_ms, settings.duplicate_window_ms);
         let verdict = match suspect {
             Some(_) if window.held_count() >= settings.user_held_max => Some(Verdict::Refuse {
                 reason: Reason::VelocityBlocked,
@@ -212,16 +237,12 @@ impl Handler<Donate> for User {
     fn handle(&mut self, Donate { donation }: Donate, ctx: &mut Self::Context) {
         let id = donation.request.id;
         if let Some(i) = self.find(id) {
-            if matches!(
-                self.active[i].stage,
-                Stage::Loading(Load::LateAnswer { .. })
-            ) {
+            if self.active[i].is_late_answer() {
                 ctx.notify_later(Donate { donation }, LATER);
             }
             return; // else it was sent again after a crash elsewhere, and is in flight here
         }
         let now_ms = self.shard.world.clock.wall_ms();
-        let boot_ms = self.shard.world.clock.boot_ms();
         self.active
             .push(Box::new(Active::new(Arc::clone(&donation), now_ms)));
         let i = self.active.len() - 1;
@@ -240,23 +261,9 @@ impl Handler<Donate> for User {
                 self.check_campaign(i, ctx);
             }
             Some(verdict) => self.accept_as(i, verdict, ctx),
-            None if !self.donations.take(boot_ms) => {
-                self.accept_as(
-                    i,
-                    Verdict::Refuse {
-                        reason: Reason::VelocityBlocked,
-                    },
-                    ctx,
-                );
-            }
-            None if self.turn.waiting() >= self.shard.world.settings.user_waiting_max => {
-                self.accept_as(
-                    i,
-                    Verdict::Refuse {
-                        reason: Reason::VelocityBlocked,
-                    },
-                    ctx,
-                );
+            None if !self.is_let_in() => {
+                let reason = Reason::VelocityBlocked;
+                self.accept_as(i, Verdict::Refuse { reason }, ctx);
             }
             None => self.take_turn(id, ctx),
         }
@@ -268,7 +275,13 @@ impl Handler<AnswerHold> for User {
 
     fn handle(&mut self, answer: AnswerHold, ctx: &mut Self::Context) {
         let id = answer.hold.id;
-        self.begin_load(id, Load::HoldAnswer(Box::new(answer)), ctx);
+        match self.find(id) {
+            None => self.begin_load(id, Load::HoldAnswer(Box::new(answer)), ctx),
+            Some(i) if self.active[i].is_for(&answer) => {} // sent again after a crash elsewhere
+            Some(_) => {
+                ctx.notify_later(answer, LATER);
+            }
+        }
     }
 }
 
@@ -277,20 +290,23 @@ impl Handler<Due> for User {
 
     fn handle(&mut self, Due { id }: Due, ctx: &mut Self::Context) {
         match self.find(id) {
-            Some(i) if matches!(self.active[i].stage, Stage::Resting) => {
-                self.active[i].stage = Stage::Waiting;
-                self.take_turn(id, ctx);
-            }
-            Some(i)
-                if matches!(
-                    self.active[i].stage,
-                    Stage::Loading(Load::LateAnswer { .. })
-                ) =>
-            {
+            Some(i) if self.active[i].is_late_answer() => {
                 ctx.notify_later(Due { id }, LATER);
             }
-            Some(_) => {}
+            Some(_) => {} // sent again after a crash elsewhere
             None => self.begin_load(id, Load::Due, ctx),
+        }
+    }
+}
+
+impl Handler<Wake> for User {
+    type Result = ();
+
+    fn handle(&mut self, Wake { id }: Wake, ctx: &mut Self::Context) {
+        if let Some(i) = self.find(id)
+            && matches!(self.active[i].stage, Stage::Resting)
+        {
+            self.take_on(i, ctx);
         }
     }
 }
@@ -299,11 +315,8 @@ impl Handler<Overdue> for User {
     type Result = ();
 
     fn handle(&mut self, Overdue { id }: Overdue, ctx: &mut Self::Context) {
-        let Some(i) = self.find(id) else { return };
-        let waits_unaccepted =
-            matches!(self.active[i].stage, Stage::Waiting) && !self.active[i].is_accepted;
-        if waits_unaccepted && self.turn.leave(id) {
-            self.accept_as(i, Verdict::Queue, ctx);
+        if let Some(i) = self.find(id) {
+            self.overdue(i, ctx);
         }
     }
 }
@@ -311,9 +324,10 @@ impl Handler<Overdue> for User {
 impl Handler<Drain> for User {
     type Result = ();
 
-    fn handle(&mut self, _: Drain, _: &mut Self::Context) {
+    fn handle(&mut self, _: Drain, ctx: &mut Self::Context) {
         let unaccepted = |active: &Active| {
             !active.is_accepted
+                && !active.is_late_answer()
                 && matches!(
                     active.stage,
                     Stage::Waiting | Stage::Checking | Stage::Loading(_)
@@ -326,7 +340,7 @@ impl Handler<Drain> for User {
             .map(|a| a.id)
             .collect();
         for id in dropped {
-            self.drop_active(id);
+            self.drop_active(id, ctx);
         }
     }
 }
@@ -354,17 +368,22 @@ impl Handler<AskAgain> for User {
 impl Handler<Checked> for User {
     type Result = ();
 
-    fn handle(&mut self, Checked { id, verdict }: Checked, ctx: &mut Self::Context) {
+    fn handle(&mut self, checked: Checked, ctx: &mut Self::Context) {
+        let Checked {
+            id,
+            verdict,
+            in_flight,
+        } = checked;
         let Some(i) = self.find(id) else { return };
         if !matches!(self.active[i].stage, Stage::Checking) {
             return;
         }
-        self.active[i].is_counted = verdict == Verdict::Charge;
+        self.active[i].in_flight = in_flight;
         match (self.active[i].is_accepted, self.active[i].hold_as) {
             (true, _) => self.apply(i, Event::Judged(verdict), ctx),
             // Nobody is asked about a donation that could not be made anyway.
             (false, Some(hold)) if !matches!(verdict, Verdict::Refuse { .. }) => {
-                self.uncount(i, false);
+                self.active[i].in_flight = None;
                 self.accept_as(i, hold, ctx);
             }
             (false, _) => self.accept_as(i, verdict, ctx),
@@ -414,8 +433,10 @@ impl Handler<Unsent> for User {
 impl Handler<Stored> for User {
     type Result = ();
 
-    fn handle(&mut self, Stored { id, what }: Stored, ctx: &mut Self::Context) {
-        let Some(i) = self.find(id) else { return };
+    fn handle(&mut self, Stored { id, call, what }: Stored, ctx: &mut Self::Context) {
+        let Some(i) = self.find(id).filter(|i| self.active[*i].call == call) else {
+            return; // of before a crash
+        };
         match what {
             StoredWhat::Accept(Ok(accepted)) => self.accepted(i, accepted, ctx),
             StoredWhat::Advance(Ok(advanced)) => self.advanced(i, advanced, ctx),
@@ -424,7 +445,7 @@ impl Handler<Stored> for User {
             StoredWhat::Accept(Err(_))
             | StoredWhat::Advance(Err(_))
             | StoredWhat::Finish(Err(_))
-            | StoredWhat::Load(Err(_)) => self.store_again_later(id, ctx),
+            | StoredWhat::Load(Err(_)) => self.store_again_later(i, ctx),
         }
     }
 }

@@ -30,7 +30,10 @@ fn main() {
     let runtimes = Runtimes::start().expect("runtimes");
     if std::env::args().any(|arg| arg == "whole") {
         let measured = whole::run(&runtimes, donations, 0);
-        return println!("the whole way: {:.0}/s, {:.1} µs of CPU each", measured.per_s, measured.cpu_us);
+        return println!(
+            "the whole way: {:.0}/s, {:.1} µs of CPU each",
+            measured.per_s, measured.cpu_us
+        );
     }
     let bytes_per_active_user = memory::bytes_per_active_user(&runtimes);
     eprintln!("a user with its actor and window: {bytes_per_active_user:.0} bytes");

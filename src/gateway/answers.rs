@@ -12,7 +12,9 @@ use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use super::body::Charged;
-use wire::{ErrorBody, Page, WireError, WireIntent};
+pub(super) use retry_after::retry_after_ms;
+pub(super) use wire::WireIntent;
+use wire::{ErrorBody, Page, WireError};
 
 /// One whole answer over HTTP.
 #[derive(Debug)]
@@ -43,15 +45,6 @@ pub(super) enum Useless {
     NotOurs(String),
 }
 
-/// One page of the list.
-#[derive(Debug)]
-pub(super) struct Listed {
-    /// The donation's own intents on it.
-    pub own: Vec<Intent>,
-    /// The last intent on the page, after which the next one starts; `None` at the end.
-    pub next_after: Option<String>,
-}
-
 /// The codes of a 400 or 404 that say that the method (or its customer) cannot be charged.
 const METHOD_CODES: [&str; 2] = [
     "payment_intent_incompatible_payment_method",
@@ -75,41 +68,44 @@ pub(super) fn read(expected: &Expected<'_>, reply: &Reply) -> Result<Answer, Use
         StatusCode::OK => expected
             .judge(&reply.json::<WireIntent<'_>>()?, reply)
             .map(Answer::Intent),
-        _ => read_error(expected, reply),
+        _ => {
+            let carried = |error: &WireError<'_>| expected.judge_carried(error, reply);
+            read_error(expected.call, &carried, reply)
+        }
     }
 }
 
-/// One page of a list.
+/// One page of the list: gives every intent on it to `take`. Returns the id of the last one, after which the next page
+/// starts; `None` at the end.
 ///
 /// # Errors
 /// The answer to the whole call, where there is no page.
 pub(super) fn read_page(
-    expected: &Expected<'_>,
     reply: &Reply,
-) -> Result<Result<Listed, Answer>, Useless> {
+    mut take: impl FnMut(&WireIntent<'_>),
+) -> Result<Result<Option<String>, Answer>, Useless> {
     if reply.status != StatusCode::OK {
-        return read_error(expected, reply).map(Err);
+        // It speaks of no donation: no intent that it may carry is taken for somebody's answer.
+        return read_error(&Call::List, &|_: &WireError<'_>| Ok(None), reply).map(Err);
     }
     let page: Page<'_> = reply.json()?;
     if page.object.as_str() != "list" {
         return Err(reply.unreadable("not a list"));
-    }
-    let mut own = Vec::new();
-    for intent in &page.data {
-        if expected.is_named_by(intent) {
-            own.push(expected.judge(intent, reply)?);
-        }
     }
     let next_after = match (page.has_more, page.data.last()) {
         (false, _) => None,
         (true, Some(last)) => Some(last.id.as_str().to_owned()),
         (true, None) => return Err(reply.unreadable("an empty page that is not the last")),
     };
-    Ok(Ok(Listed { own, next_after }))
+    page.data.iter().for_each(&mut take);
+    Ok(Ok(next_after))
 }
 
+/// The intent that an error carries, if it is the one that the call was about.
+type Carried<'a> = &'a dyn Fn(&WireError<'_>) -> Result<Option<Intent>, Useless>;
+
 /// Any status but 200.
-fn read_error(expected: &Expected<'_>, reply: &Reply) -> Result<Answer, Useless> {
+fn read_error(call: &Call, carried: Carried<'_>, reply: &Reply) -> Result<Answer, Useless> {
     match reply.status.as_u16() {
         // These say by themselves that nothing was executed, whoever on the way said it, and in whatever form.
         401 => Ok(Answer::BadApiKey),
@@ -122,17 +118,17 @@ fn read_error(expected: &Expected<'_>, reply: &Reply) -> Result<Answer, Useless>
         }),
         // Nothing is promised of what was executed: timeouts, and failures of what the gateway depends on.
         408 | 424 | 425 | 499 => Err(reply.unreadable("not a listed answer")),
-        402 => read_decline(expected, reply),
+        402 => read_decline(call, carried, reply),
         status @ 400..=499 => {
             let body: ErrorBody<'_> = reply.json()?;
-            read_refusal(expected, reply, status, &body.error)
+            read_refusal(call, carried, reply, status, &body.error)
         }
         _ => Err(reply.unreadable("not a listed answer")),
     }
 }
 
-fn read_decline(expected: &Expected<'_>, reply: &Reply) -> Result<Answer, Useless> {
-    if !expected.call.moves_money() {
+fn read_decline(call: &Call, carried: Carried<'_>, reply: &Reply) -> Result<Answer, Useless> {
+    if !call.moves_money() {
         return Err(reply.unreadable("a decline of a call that asks no card"));
     }
     let body: ErrorBody<'_> = reply.json()?;
@@ -141,12 +137,13 @@ fn read_decline(expected: &Expected<'_>, reply: &Reply) -> Result<Answer, Useles
     Ok(Answer::Declined {
         code: code.into(),
         decline_code: error.decline_code.as_ref().map(|code| code.as_str().into()),
-        intent: expected.judge_carried(error, reply)?,
+        intent: carried(error)?,
     })
 }
 
 fn read_refusal(
-    expected: &Expected<'_>,
+    call: &Call,
+    carried: Carried<'_>,
     reply: &Reply,
     status: u16,
     error: &WireError<'_>,
@@ -161,11 +158,11 @@ fn read_refusal(
         _ => {
             // The call came too late or too early for the intent: in what state it is, is the answer.
             if code == "payment_intent_unexpected_state"
-                && let Some(intent) = expected.judge_carried(error, reply)?
+                && let Some(intent) = carried(error)?
             {
                 return Ok(Answer::Intent(intent));
             }
-            Ok(match refused(expected.call, status, error) {
+            Ok(match refused(call, status, error) {
                 Some(refused) => Answer::Refused(refused),
                 None => Answer::OurDefect {
                     status,
@@ -224,7 +221,7 @@ impl Expected<'_> {
     }
 
     /// The intent, if it is the donation's own, of its amount, and the one that was named.
-    fn judge(&self, wire: &WireIntent<'_>, reply: &Reply) -> Result<Intent, Useless> {
+    pub(super) fn judge(&self, wire: &WireIntent<'_>, reply: &Reply) -> Result<Intent, Useless> {
         let id = wire.id.as_str();
         if wire.object.as_str() != "payment_intent" || !is_id(id) {
             return Err(reply.unreadable("not a payment intent"));

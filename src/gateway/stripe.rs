@@ -146,17 +146,18 @@ impl Requests {
                 self.post(prepared, uri, String::new())
             }
             Call::Fetch => Ok(self.get(version.api_version, self.intent(prepared, "")?)),
-            Call::List => self.page(prepared, None),
+            Call::List => self.page(version, call.listed_s, None),
         }
     }
 
-    /// One page of the list: of the intents created in the call's range, the newest first, those after `after`.
+    /// One page of the list: of the intents created in this range (seconds since 1970, both ends included), the newest
+    /// first, those after `after`.
     pub(super) fn page(
         &self,
-        prepared: &Prepared<'_>,
+        version: &Version,
+        (from_s, to_s): (i64, i64),
         after: Option<&str>,
     ) -> Result<Outgoing, Unsendable> {
-        let (from_s, to_s) = prepared.call.listed_s;
         let mut query = Form::new();
         query.add_plain("limit", PAGE);
         query.add_plain("created%5Bgte%5D", from_s);
@@ -165,7 +166,7 @@ impl Requests {
             query.add("starting_after", after);
         }
         let uri = self.at(format!("{}?{}", self.path, query.into_string()))?;
-        Ok(self.get(prepared.version.api_version, uri))
+        Ok(self.get(version.api_version, uri))
     }
 
     /// One page of the account's intents with their charges, whoever made them: of those created since `from_s`, the

@@ -43,6 +43,8 @@ const CLASSES: [&str; 18] = [
 pub(super) struct Telemetry {
     calls: Box<[OfCall]>,
     not_ours: Counter,
+    list_readings: Counter,
+    list_pages: Counter,
 }
 
 struct OfCall {
@@ -57,10 +59,12 @@ impl Telemetry {
         Self {
             calls: CALLS.into_iter().map(OfCall::new).collect(),
             not_ours: counter!("almoner_gateway_answers_not_ours_total"),
+            list_readings: counter!("almoner_gateway_list_readings_total"),
+            list_pages: counter!("almoner_gateway_list_pages_total"),
         }
     }
 
-    /// One call was answered.
+    /// One call was answered. A list's time is from its asking: it waits for a reading first.
     pub(super) fn answered(&self, call: &Call, answer: &Answer, took: Duration) {
         let Some(of_call) = self.calls.iter().find(|of| of.name == call.name()) else {
             return;
@@ -75,6 +79,16 @@ impl Telemetry {
     /// An answer showed an intent that is not the donation's.
     pub(super) fn not_ours(&self) {
         self.not_ours.increment(1);
+    }
+
+    /// A reading of the list began, for however many callers.
+    pub(super) fn list_reading(&self) {
+        self.list_readings.increment(1);
+    }
+
+    /// A page of the list was asked for, repeats included.
+    pub(super) fn list_page(&self) {
+        self.list_pages.increment(1);
     }
 }
 
@@ -184,5 +198,22 @@ mod tests {
             CLASSES.len()
         );
         assert!(text.contains(&per_call), "{text}");
+    }
+
+    #[test]
+    fn readings_of_the_list_and_their_pages_are_counted() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let telemetry = metrics::with_local_recorder(&recorder, Telemetry::new);
+        telemetry.list_reading();
+        telemetry.list_page();
+        telemetry.list_page();
+        let text = handle.render();
+        for line in [
+            "almoner_gateway_list_readings_total 1",
+            "almoner_gateway_list_pages_total 2",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{text}");
+        }
     }
 }

@@ -37,6 +37,10 @@ impl PlainContext {
     }
 
     pub(super) fn say_error(&self, error: &ClientError, reason: &str) {
+        // The end of a partition is news, and no error.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         self.metrics.error();
         tracing::warn!(target: "almoner::kafka", "{error}: {reason}");
         // That all brokers are down says less than why the last one is.

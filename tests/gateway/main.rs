@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod http2;
+mod lister;
 mod lists;
 mod server;
 mod stripe_mock;

@@ -47,7 +47,7 @@ impl ShardIntake {
         }
     }
 
-    fn start_router(&self, shard: Shard, log: LogRange) -> Option<Addr<Router>> {
+    fn start_router(&self, shard: Shard, log: LogRange) -> Option<Entry> {
         let arbiter = self
             .arbiters
             .get(shard.0 as usize % self.arbiters.len().max(1))?;
@@ -55,19 +55,27 @@ impl ShardIntake {
         let gateway = self.gateway.clone();
         let lease = Arc::new(Lease::new(world.settings.session_timeout_ms));
         let alarm = Arc::clone(&self.world);
-        let make = move || Router::new(world, shard, log, gateway, lease);
-        Some(guard::start_in(
-            arbiter,
-            make,
-            Policy::SHARD,
-            move |report| {
-                if let guard::Report::Quarantined { panic } = report {
-                    alarm.raise(Alarm::Escalated {
-                        what: format!("the router of shard {shard} keeps crashing: {panic}"),
-                    });
-                }
-            },
-        ))
+        let its_lease = Arc::clone(&lease);
+        let make = move || Router::new(world, shard, log, gateway, its_lease);
+        let router = guard::start_in(arbiter, make, Policy::SHARD, move |report| {
+            if let guard::Report::Quarantined { panic } = report {
+                alarm.raise(Alarm::Escalated {
+                    what: format!("the router of shard {shard} keeps crashing: {panic}"),
+                });
+            }
+        });
+        Some(Entry {
+            router,
+            lease,
+            batch: Vec::new(),
+        })
+    }
+
+    fn lose(&mut self, shard: Shard) {
+        if let Some(entry) = self.shards.remove(&shard) {
+            self.world.credits.give_back(entry.batch.len());
+            entry.router.do_send(Lost);
+        }
     }
 
     fn share(&self) {
@@ -97,14 +105,9 @@ impl Intake for ShardIntake {
                 partitions,
             });
         }
-        if let Some(router) = self.start_router(shard, log) {
-            self.shards.insert(
-                shard,
-                Entry {
-                    router,
-                    batch: Vec::new(),
-                },
-            );
+        self.lose(shard); // whoever had it before
+        if let Some(entry) = self.start_router(shard, log) {
+            self.shards.insert(shard, entry);
         }
         self.share();
     }
@@ -117,15 +120,14 @@ impl Intake for ShardIntake {
     }
 
     fn offer(&mut self, record: &RawRecord<'_>) -> Admission {
-        if !self.shards.contains_key(&record.shard) {
-            return Admission::Closed;
-        }
-        if !self.has_credit() {
-            return Admission::NoCredit;
-        }
-        let Some(entry) = self.shards.get_mut(&record.shard) else {
+        let has_credit = self.has_credit();
+        let entry = (self.shards.get_mut(&record.shard)).filter(|entry| !entry.lease.is_lost());
+        let Some(entry) = entry else {
             return Admission::Closed;
         };
+        if !has_credit {
+            return Admission::NoCredit;
+        }
         self.world.credits.take();
         entry.batch.push(read(&self.world, &self.topic, record));
         if entry.batch.len() >= BATCH_RECORDS_MAX {
@@ -138,13 +140,10 @@ impl Intake for ShardIntake {
         self.shards.values_mut().for_each(Self::hand_on);
     }
 
-    fn at_end(&mut self, shard: Shard, next_offset: i64, asked_wall_ms: i64) {
+    fn at_end(&mut self, shard: Shard, _: i64, asked_wall_ms: i64) {
         if let Some(entry) = self.shards.get_mut(&shard) {
             Self::hand_on(entry);
-            entry.router.do_send(AtEnd {
-                next_offset,
-                asked_wall_ms,
-            });
+            entry.router.do_send(AtEnd { asked_wall_ms });
         }
     }
 
@@ -179,10 +178,7 @@ impl Intake for ShardIntake {
     }
 
     fn lost(&mut self, shards: &[Shard]) {
-        for entry in shards.iter().filter_map(|shard| self.shards.remove(shard)) {
-            self.world.credits.give_back(entry.batch.len());
-            entry.router.do_send(Lost);
-        }
+        shards.iter().for_each(|shard| self.lose(*shard));
         self.share();
     }
 

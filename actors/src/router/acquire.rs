@@ -5,9 +5,9 @@ use actix::prelude::{AsyncContext, Context, Handler, Message};
 use almoner_domain::donation::{Donation, PendingKind};
 use almoner_domain::duplicate::{Entry, Standing};
 
+use super::tick::Again;
 use super::{PendingEntry, Router};
 use crate::ports::{Claimed, Cursor, Done, StoreError, Unfinished, WindowEntry};
-use crate::user::STORE_PAUSE;
 use crate::world::Alarm;
 
 /// How far the takeover has come.
@@ -20,6 +20,8 @@ pub(super) enum Phase {
     Ready,
     /// Log and store do not belong together: nothing is begun until a person has decided.
     Refused,
+    /// It is another owner's since then (boot clock): nothing is done here any more.
+    Gone { since_ms: i64, is_raised: bool },
 }
 
 impl Phase {
@@ -30,11 +32,15 @@ impl Phase {
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct ClaimedShard(Result<Claimed, StoreError>);
+struct ClaimedShard {
+    step: u64,
+    result: Result<Claimed, StoreError>,
+}
 
 #[derive(Message)]
 #[rtype(result = "()")]
 struct RecentPage {
+    step: u64,
     after: Cursor,
     page: Result<(Vec<WindowEntry>, Option<Cursor>), StoreError>,
 }
@@ -42,30 +48,44 @@ struct RecentPage {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct UnfinishedPage {
+    step: u64,
     after: Cursor,
     page: Result<(Vec<Unfinished>, Option<Cursor>), StoreError>,
 }
 
 impl Router {
-    pub(super) fn claim(&mut self, ctx: &Context<Self>) {
-        self.phase = Phase::Claiming;
-        self.world
-            .store
-            .claim(self.id, Done::to(ctx.address().recipient(), ClaimedShard));
+    /// The takeover's next step. An answer to an earlier one, as of before a crash, is not taken for this one's.
+    fn step(&mut self) -> u64 {
+        self.takeover += 1;
+        self.takeover
     }
 
-    fn read_recent(&mut self, after: Cursor, ctx: &Context<Self>) {
+    pub(super) fn claim(&mut self, ctx: &Context<Self>) {
+        self.phase = Phase::Claiming;
+        let step = self.step();
+        let done = Done::to(ctx.address().recipient(), move |result| ClaimedShard {
+            step,
+            result,
+        });
+        self.world.store.claim(self.id, done);
+    }
+
+    pub(super) fn read_recent(&mut self, after: Cursor, ctx: &Context<Self>) {
         let Some(shard) = &self.shard else { return };
         let since_ms = shard.stream_ms.get() - self.world.settings.duplicate_window_ms;
+        let step = self.step();
         let done = Done::to(ctx.address().recipient(), move |page| RecentPage {
+            step,
             after,
             page,
         });
         self.world.store.recent(self.id, since_ms, after, done);
     }
 
-    fn read_unfinished(&mut self, after: Cursor, ctx: &Context<Self>) {
+    pub(super) fn read_unfinished(&mut self, after: Cursor, ctx: &Context<Self>) {
+        let step = self.step();
         let done = Done::to(ctx.address().recipient(), move |page| UnfinishedPage {
+            step,
             after,
             page,
         });
@@ -110,8 +130,6 @@ impl Router {
             .stream_ms
             .set(shard.stream_ms.get().max(claimed.stream_ms));
         self.log_generation = claimed.log_generation;
-        // The assignment itself is as fresh as a commit: the broker has just said that the partition is ours.
-        self.lease.renewed(self.world.clock.boot_ms());
         self.phase = Phase::Reading;
         self.read_recent(Cursor::default(), ctx);
     }
@@ -169,8 +187,22 @@ impl Router {
         }
     }
 
-    fn ready(&mut self, ctx: &mut Context<Self>) {
+    /// Nothing is begun, and nothing more is taken in.
+    fn refuse_shard(&mut self, alarm: Alarm) {
+        self.lease.lose();
+        self.phase = Phase::Refused;
+        self.world
+            .credits
+            .give_back(std::mem::take(&mut self.inbox).len());
+        self.world.raise(alarm);
+    }
+
+    fn ready(&mut self, ctx: &Context<Self>) {
         self.phase = Phase::Ready;
+        if let Some(shard) = &self.shard {
+            let before = self.offsets.low_water() - 1;
+            self.ticking.note_stream(before, shard.stream_ms.get());
+        }
         let (pending, waiting) = (self.pending.known.len(), self.inbox.len());
         tracing::info!(shard = %self.id, pending, waiting, "shard taken over");
         self.begin_inbox(ctx);
@@ -180,35 +212,32 @@ impl Router {
 impl Handler<ClaimedShard> for Router {
     type Result = ();
 
-    fn handle(&mut self, ClaimedShard(result): ClaimedShard, ctx: &mut Self::Context) {
+    fn handle(&mut self, ClaimedShard { step, result }: ClaimedShard, ctx: &mut Self::Context) {
+        if step != self.takeover || !matches!(self.phase, Phase::Claiming) {
+            return;
+        }
         let claimed = match result {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(shard = %self.id, %error, "the shard could not be claimed yet");
-                ctx.run_later(STORE_PAUSE, Self::claim_again);
-                return;
+                return self.again_later(Again::Claim);
             }
         };
         match self.find_contradiction(&claimed) {
-            Some(alarm) => {
-                self.phase = Phase::Refused;
-                self.world.raise(alarm);
-            }
+            Some(alarm) => self.refuse_shard(alarm),
             None => self.begin_reading(&claimed, ctx),
         }
-    }
-}
-
-impl Router {
-    fn claim_again(&mut self, ctx: &mut Context<Self>) {
-        self.claim(ctx);
     }
 }
 
 impl Handler<RecentPage> for Router {
     type Result = ();
 
-    fn handle(&mut self, RecentPage { after, page }: RecentPage, ctx: &mut Self::Context) {
+    fn handle(&mut self, recent: RecentPage, ctx: &mut Self::Context) {
+        let RecentPage { step, after, page } = recent;
+        if step != self.takeover || !matches!(self.phase, Phase::Reading) {
+            return;
+        }
         match page {
             Ok((entries, next)) => {
                 self.put_recent(entries);
@@ -217,11 +246,7 @@ impl Handler<RecentPage> for Router {
                     None => self.read_unfinished(Cursor::default(), ctx),
                 }
             }
-            Err(_) => {
-                ctx.run_later(STORE_PAUSE, move |router, ctx| {
-                    router.read_recent(after, ctx)
-                });
-            }
+            Err(_) => self.again_later(Again::ReadRecent(after)),
         }
     }
 }
@@ -229,7 +254,11 @@ impl Handler<RecentPage> for Router {
 impl Handler<UnfinishedPage> for Router {
     type Result = ();
 
-    fn handle(&mut self, UnfinishedPage { after, page }: UnfinishedPage, ctx: &mut Self::Context) {
+    fn handle(&mut self, unfinished: UnfinishedPage, ctx: &mut Self::Context) {
+        let UnfinishedPage { step, after, page } = unfinished;
+        if step != self.takeover || !matches!(self.phase, Phase::Reading) {
+            return;
+        }
         match page {
             Ok((entries, next)) => {
                 self.put_unfinished(entries);
@@ -238,11 +267,7 @@ impl Handler<UnfinishedPage> for Router {
                     None => self.ready(ctx),
                 }
             }
-            Err(_) => {
-                ctx.run_later(STORE_PAUSE, move |router, ctx| {
-                    router.read_unfinished(after, ctx)
-                });
-            }
+            Err(_) => self.again_later(Again::ReadUnfinished(after)),
         }
     }
 }

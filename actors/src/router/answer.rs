@@ -4,23 +4,24 @@ use std::sync::Arc;
 
 use actix::prelude::{AsyncContext, Context, Handler, Message};
 use almoner_domain::dead_letter::DeadLetter;
-use almoner_domain::donation::{Donation, Trace};
+use almoner_domain::donation::Trace;
 use almoner_domain::ids::{DonationId, Place};
 use almoner_domain::outcome::{Rejection, RejectionReason};
 
-use super::flight::{Flight, HoldRecord, Work};
+use super::flight::{HoldRecord, Work};
+use super::tick::Again;
 use super::{Refused, Router};
 use crate::intake::{self, Asked, Incoming};
 use crate::offsets::Begun;
 use crate::ports::{Done, Forward, PublishError};
-use crate::user::STORE_PAUSE;
+use crate::world::Alarm;
 
 /// How often a record is begun again after a crash of the router itself.
 const BEGIN_TRIES_MAX: u32 = 3;
 
 /// Something that answers a record by itself, without a donation.
 #[derive(Clone)]
-enum Loose {
+pub(super) enum Loose {
     Rejection(Box<Rejection>, Place, Option<Arc<Trace>>),
     DeadLetter(Box<DeadLetter>),
     Forward(Box<Forward>),
@@ -31,7 +32,6 @@ enum Loose {
 #[rtype(result = "()")]
 struct LoosePublished {
     offset: i64,
-    loose: Loose,
     result: Result<(), PublishError>,
 }
 
@@ -51,18 +51,25 @@ impl Router {
         if tries + 1 < BEGIN_TRIES_MAX {
             return self.begin(incoming, tries + 1, ctx);
         }
+        let offset = incoming.offset;
         match incoming.as_dead_letter(&self.world, "the shard's router crashed on it") {
-            Some(letter) => {
-                self.publish_loose(incoming.offset, Loose::DeadLetter(Box::new(letter)), ctx)
-            }
-            None => {
-                tracing::error!(shard = %self.id, offset = incoming.offset, "a record crashes the router")
-            }
+            Some(letter) => self.publish_loose(offset, Loose::DeadLetter(Box::new(letter)), ctx),
+            None => self.world.raise(Alarm::Escalated {
+                what: format!(
+                    "the record at offset {offset} of shard {} crashes its router",
+                    self.id
+                ),
+            }),
         }
     }
 
+    /// Whether something answers the record already.
+    fn is_in_hand(&self, offset: i64) -> bool {
+        self.loose.contains_key(&offset) || self.flights.values().any(|it| it.holds(offset))
+    }
+
     fn begin_record(&mut self, incoming: Incoming, is_first_try: bool, ctx: &Context<Self>) {
-        let Some(shard) = self.shard.clone() else {
+        let Some(shard) = &self.shard else {
             return;
         };
         let Incoming {
@@ -70,32 +77,19 @@ impl Router {
             stream_ms,
             asked,
         } = incoming;
-        if self.offsets.begin(offset) == Begun::Repeat && is_first_try {
+        let is_repeat = self.offsets.begin(offset) == Begun::Repeat;
+        if is_repeat && is_first_try {
             return self.world.credits.give_back(1);
         }
-        self.ticking.next_offset_seen = offset + 1;
-        shard.stream_ms.set(shard.stream_ms.get().max(stream_ms));
+        if is_repeat && self.is_in_hand(offset) {
+            return;
+        }
+        let stream_ms = shard.stream_ms.get().max(stream_ms);
+        shard.stream_ms.set(stream_ms);
+        self.ticking.note_stream(offset, stream_ms);
         match asked {
             Asked::Donate(donation) => {
-                let id = donation.request.id;
-                let place = donation.place.clone();
-                match self
-                    .flights
-                    .get(&id)
-                    .map(|flight| flight.differs_from(&donation))
-                {
-                    Some(Some(field)) => {
-                        let rejection = id_reused(&donation.request, field);
-                        let trace = donation.trace.clone();
-                        self.publish_loose(
-                            offset,
-                            Loose::Rejection(Box::new(rejection), place, trace),
-                            ctx,
-                        );
-                    }
-                    Some(None) => self.join(id, place, ctx),
-                    None => self.launch_for(id, Work::Donate(donation), place, ctx),
-                }
+                self.ask(donation.request.id, Work::Donate(donation), ctx);
             }
             Asked::AnswerHold {
                 hold,
@@ -104,19 +98,13 @@ impl Router {
                 recorded_at_ms,
             } => {
                 let id = hold.id;
-                let record = Arc::new(HoldRecord {
+                let record = HoldRecord {
                     hold,
                     confirmed,
                     place,
                     recorded_at_ms,
-                });
-                match self.flights.get_mut(&id) {
-                    Some(flight) => flight.after.push(record),
-                    None => {
-                        let place = record.place.clone();
-                        self.launch_for(id, Work::AnswerHold(record), place, ctx);
-                    }
-                }
+                };
+                self.ask(id, Work::AnswerHold(Arc::new(record)), ctx);
             }
             Asked::Rejected {
                 rejection,
@@ -130,18 +118,13 @@ impl Router {
         }
     }
 
-    fn launch_for(&mut self, id: DonationId, work: Work, place: Place, ctx: &Context<Self>) {
-        let mut flight = Flight::new(work, self.world.clock.boot_ms());
-        flight.tickets.push(place);
-        self.launch(id, flight, ctx);
-    }
-
     /// A request of a flight cannot be done: each of its records is told so.
     pub(super) fn refused(&mut self, refused: &Refused, ctx: &Context<Self>) {
-        let Some(flight) = self.flights.get_mut(&refused.id) else {
+        let Some(flight) = (self.flights.get_mut(&refused.id))
+            .filter(|flight| flight.is_at_user() && flight.work.place() == Some(&refused.place))
+        else {
             return;
         };
-        let tickets = std::mem::take(&mut flight.tickets);
         let (rejection, trace) = match &flight.work {
             Work::Donate(donation) => (
                 id_reused(&donation.request, refused.field.unwrap_or("id")),
@@ -150,79 +133,88 @@ impl Router {
             Work::AnswerHold(record) => (hold_refused(record, refused.reason), None),
             Work::Due(_) => return,
         };
-        for place in tickets {
+        for place in std::mem::take(&mut flight.tickets) {
             let loose = Loose::Rejection(Box::new(rejection.clone()), place.clone(), trace.clone());
             self.publish_loose(place.offset, loose, ctx);
         }
-        if refused.reason == RejectionReason::IdReused {
+        if refused.is_end {
             self.end_refused(refused.id, ctx);
         }
     }
 
-    /// A donation that was never accepted and cannot be: each of its records becomes a dead letter.
-    pub(super) fn dead_letter_donation(
-        &mut self,
-        donation: &Donation,
-        tickets: &[Place],
-        ctx: &Context<Self>,
-    ) {
-        for place in tickets {
-            let detail =
-                "the actor that handled it crashed too often; replay it once that is mended";
-            let letter = intake::quarantined(&self.world, donation, place.offset, detail);
-            self.publish_loose(place.offset, Loose::DeadLetter(Box::new(letter)), ctx);
+    /// Requests of a flight that were never accepted and cannot be: each record becomes a dead letter.
+    pub(super) fn dead_letter_flight(&mut self, id: DonationId, ctx: &Context<Self>) {
+        let Some(flight) = self.flights.get_mut(&id) else {
+            return;
+        };
+        let detail = "the actor that handled it crashed too often; replay it once that is mended";
+        let letter = match &flight.work {
+            Work::Donate(donation) => intake::quarantined(&self.world, donation, 0, detail),
+            Work::AnswerHold(record) => record.as_dead_letter(&self.world, detail),
+            Work::Due(_) => return,
+        };
+        for place in std::mem::take(&mut flight.tickets) {
+            let offset = place.offset;
+            let letter = DeadLetter {
+                offset,
+                ..letter.clone()
+            };
+            self.publish_loose(offset, Loose::DeadLetter(Box::new(letter)), ctx);
         }
+        self.end_refused(id, ctx);
     }
 
     fn publish_loose(&mut self, offset: i64, loose: Loose, ctx: &Context<Self>) {
-        self.loose += 1;
-        self.publish_loose_again(offset, loose, ctx);
+        match &loose {
+            Loose::Rejection(rejection, ..) => self.world.telemetry.rejected(rejection),
+            Loose::DeadLetter(letter) => self.world.telemetry.dead_letter(letter),
+            Loose::Forward(_) => {}
+        }
+        self.loose.insert(offset, loose);
+        self.publish_loose_again(offset, ctx);
     }
 
-    fn publish_loose_again(&self, offset: i64, loose: Loose, ctx: &Context<Self>) {
-        let kept = loose.clone();
+    pub(super) fn publish_loose_again(&self, offset: i64, ctx: &Context<Self>) {
+        let Some(loose) = self.loose.get(&offset) else {
+            return;
+        };
         let done = Done::to(ctx.address().recipient(), move |result| LoosePublished {
             offset,
-            loose: kept,
             result,
         });
+        let outcomes = &self.world.outcomes;
         match loose {
             Loose::Rejection(rejection, place, trace) => {
-                self.world.telemetry.rejected(&rejection);
-                let message = rejection.encode(self.log_generation, &place, trace.as_deref());
-                self.world.outcomes.publish(message, done);
+                let message = rejection.encode(self.log_generation, place, trace.as_deref());
+                outcomes.publish(message, done);
             }
-            Loose::DeadLetter(letter) => {
-                self.world.telemetry.dead_letter(&letter);
-                self.world.outcomes.dead_letter(*letter, done);
-            }
-            Loose::Forward(forward) => self.world.outcomes.forward(*forward, done),
+            Loose::DeadLetter(letter) => outcomes.dead_letter((**letter).clone(), done),
+            Loose::Forward(forward) => outcomes.forward((**forward).clone(), done),
         }
+    }
+
+    /// After a crash: the broker's answers may have been lost in it.
+    pub(super) fn publish_all_loose_again(&self, ctx: &Context<Self>) {
+        self.loose
+            .keys()
+            .for_each(|offset| self.publish_loose_again(*offset, ctx));
     }
 }
 
 impl Handler<LoosePublished> for Router {
     type Result = ();
 
-    fn handle(&mut self, published: LoosePublished, ctx: &mut Self::Context) {
-        let LoosePublished {
-            offset,
-            loose,
-            result,
-        } = published;
-        if self.loose == 0 {
-            return; // the shard was let go meanwhile
-        }
+    fn handle(&mut self, published: LoosePublished, _: &mut Self::Context) {
+        let LoosePublished { offset, result } = published;
         match result {
             Ok(()) => {
-                self.loose -= 1;
-                self.done(offset);
+                if self.loose.remove(&offset).is_some() {
+                    self.done(offset);
+                }
             }
             Err(error) => {
                 self.world.telemetry.publish_failed(&error);
-                ctx.run_later(STORE_PAUSE, move |router, ctx| {
-                    router.publish_loose_again(offset, loose, ctx)
-                });
+                self.again_later(Again::Loose(offset));
             }
         }
     }

@@ -5,15 +5,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::prelude::{Addr, AsyncContext, Context, Handler, Message};
+use almoner_domain::dead_letter::DeadLetter;
 use almoner_domain::donation::Donation;
 use almoner_domain::ids::{DonationId, Place, UserId};
 use almoner_domain::outcome::{self, Told};
 use almoner_domain::request::HoldAnswer;
 use smallvec::SmallVec;
 
+use super::tick::Again;
 use super::{Departed, Fate, PendingEntry, Router};
-use crate::ports::{Done, PublishError};
-use crate::user::{AnswerHold, Donate, Due, STORE_PAUSE, User};
+use crate::intake;
+use crate::ports::{Done, PublishError, StoreError};
+use crate::user::{AnswerHold, Donate, Due, User};
+use crate::world::World;
 
 /// What a flight is for; enough to send it to its user again.
 #[derive(Clone)]
@@ -37,23 +41,25 @@ pub(super) struct HoldRecord {
 /// One donation in flight in the shard.
 pub(super) struct Flight {
     pub(super) work: Work,
-    /// The records that wait for its fate.
+    /// The records that wait for its fate, all alike: a due flight has none, an answer to a hold one.
     pub(super) tickets: SmallVec<[Place; 1]>,
     /// Events to be told, the first one being published.
     outbox: VecDeque<(Told, Place)>,
+    /// The number of the publish that is on its way: an answer to another one is history.
+    publishing: Option<u64>,
     /// What became of it, once it has left its user.
     pub(super) fate: Option<Fate>,
     /// Set with the fate.
     donation: Option<Arc<Donation>>,
     latest: Option<Told>,
-    /// Whether the events before this flight's were acknowledged in this owner's time.
-    is_acknowledged_before: bool,
-    /// Answers to its hold that came while it was in flight: they are begun when it ends.
-    pub(super) after: Vec<Arc<HoldRecord>>,
+    /// As what it was pending when the flight began. It is that again if nothing comes of the flight.
+    was_pending: Option<PendingEntry>,
+    /// Other requests for its id that came while it was in flight: they are begun, one by one, when it ends.
+    after: Vec<Work>,
     /// Since when, boot clock.
     pub(super) since_boot_ms: i64,
-    /// Its user was told that it takes long.
-    pub(super) is_overdue: bool,
+    /// When its user was last asked whether it takes long, boot clock.
+    pub(super) looked_at_boot_ms: i64,
 }
 
 /// The broker's answer to an event of a flight.
@@ -61,7 +67,16 @@ pub(super) struct Flight {
 #[rtype(result = "()")]
 pub(super) struct Published {
     id: DonationId,
+    number: u64,
     result: Result<(), PublishError>,
+}
+
+impl HoldRecord {
+    /// The record as a dead letter: what was read of it is written again.
+    pub(super) fn as_dead_letter(&self, world: &World, detail: &str) -> DeadLetter {
+        let request = intake::hold_request(self.hold.clone(), self.confirmed);
+        intake::requeued(world, &request, &self.place, self.recorded_at_ms, detail)
+    }
 }
 
 impl Work {
@@ -72,28 +87,42 @@ impl Work {
             Self::Due(user_id) => user_id,
         }
     }
+
+    /// The record that asks for it.
+    pub(super) fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Donate(donation) => Some(&donation.place),
+            Self::AnswerHold(record) => Some(&record.place),
+            Self::Due(_) => None,
+        }
+    }
+
+    /// Whether both are requests for one and the same donation: then one fate answers both.
+    fn is_repeated_by(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Donate(known), Self::Donate(asked)) => {
+                known.request.same_content(&asked.request).is_ok()
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Flight {
     pub(super) fn new(work: Work, since_boot_ms: i64) -> Self {
         Self {
+            tickets: work.place().cloned().into_iter().collect(),
             work,
-            tickets: SmallVec::new(),
             outbox: VecDeque::new(),
+            publishing: None,
             fate: None,
             donation: None,
             latest: None,
-            is_acknowledged_before: true,
+            was_pending: None,
             after: Vec::new(),
             since_boot_ms,
-            is_overdue: false,
+            looked_at_boot_ms: since_boot_ms,
         }
-    }
-
-    /// Says whether the events before this flight's were acknowledged in this owner's time: else they come first.
-    pub(super) fn after(mut self, is_acknowledged: bool) -> Self {
-        self.is_acknowledged_before = is_acknowledged;
-        self
     }
 
     /// Whether it is still at its user.
@@ -101,13 +130,13 @@ impl Flight {
         self.fate.is_none()
     }
 
-    /// The first field in which a request for the same id differs from this flight's.
-    pub(super) fn differs_from(&self, donation: &Donation) -> Option<&'static str> {
-        match &self.work {
-            Work::Donate(known) => known.request.same_content(&donation.request).err(),
-            // What is recorded is not read yet; the repeat is compared when it is.
-            Work::AnswerHold(_) | Work::Due(_) => None,
-        }
+    /// Whether it is to answer the record at this offset.
+    pub(super) fn holds(&self, offset: i64) -> bool {
+        let after = self.after.iter().filter_map(Work::place);
+        self.tickets
+            .iter()
+            .chain(after)
+            .any(|place| place.offset == offset)
     }
 
     fn send_to(&self, id: DonationId, user: &Addr<User>) {
@@ -124,57 +153,103 @@ impl Flight {
             Work::Due(_) => user.do_send(Due { id }),
         }
     }
+
+    /// It left its user: what is to be told of it, in sequence, and to whom. Where nobody asked, the copy answers the
+    /// donation's own request.
+    fn land(&mut self, donation: Arc<Donation>, told: Option<Told>, before: Vec<Told>, fate: Fate) {
+        let was_heard = (self.was_pending.as_ref()).is_none_or(|entry| entry.is_acknowledged);
+        let is_news = told.is_some();
+        let latest = told.or_else(|| before.last().cloned());
+        if self.fate.replace(fate).is_none() && !was_heard {
+            let own = |told| (told, donation.place.clone());
+            self.outbox.extend(before.into_iter().map(own));
+        }
+        if let Some(told) = latest {
+            let copies = self
+                .tickets
+                .iter()
+                .map(|source| (told.clone(), source.clone()));
+            self.outbox.extend(copies);
+            if self.tickets.is_empty() && is_news {
+                self.outbox
+                    .push_back((told.clone(), donation.place.clone()));
+            }
+            self.latest = Some(told);
+        }
+        self.donation = Some(donation);
+    }
 }
 
 impl Router {
-    /// Begins a flight at its user.
-    pub(super) fn launch(&mut self, id: DonationId, mut flight: Flight, ctx: &Context<Self>) {
-        let Some(shard) = self.shard.clone() else {
-            return;
-        };
-        if let Some(entry) = self.pending.take(id) {
-            flight.is_acknowledged_before = entry.is_acknowledged;
-        }
-        match self
-            .slots
-            .user(&shard, flight.work.user_id(), flight.since_boot_ms)
-        {
-            Some(user) => {
-                flight.send_to(id, &user);
-                self.flights.insert(id, flight);
-            }
-            None => {
-                self.flights.insert(id, flight);
-                self.look_after_quarantined(id, ctx);
-            }
-        }
-    }
-
-    /// A record joins the donation that is in flight; if its fate is known, it is told again for this record.
-    pub(super) fn join(&mut self, id: DonationId, place: Place, ctx: &Context<Self>) {
+    /// A request for a donation: it begins a flight, joins one of the same content, or waits until that has ended,
+    /// since only what is recorded then can be compared and answered.
+    pub(super) fn ask(&mut self, id: DonationId, work: Work, ctx: &Context<Self>) {
         let Some(flight) = self.flights.get_mut(&id) else {
-            return;
+            let flight = Flight::new(work, self.world.clock.boot_ms());
+            return self.launch(id, flight, ctx);
         };
+        if !flight.work.is_repeated_by(&work) {
+            return flight.after.push(work);
+        }
+        let Some(place) = work.place() else { return };
         flight.tickets.push(place.clone());
         if flight.fate.is_some()
             && let Some(told) = flight.latest.clone()
         {
-            flight.outbox.push_back((told, place));
-            if flight.outbox.len() == 1 {
-                self.publish_next(id, ctx);
-            }
+            flight.outbox.push_back((told, place.clone()));
+            self.publish_next(id, ctx);
+        }
+    }
+
+    /// Begins a flight at its user.
+    pub(super) fn launch(&mut self, id: DonationId, mut flight: Flight, ctx: &Context<Self>) {
+        let Some(shard) = &self.shard else { return };
+        flight.was_pending = self.pending.take(id);
+        let (user, boot_ms) = (flight.work.user_id(), flight.since_boot_ms);
+        let user = self.slots.launch(shard, user, boot_ms);
+        if let Some(user) = &user {
+            flight.send_to(id, user);
+        }
+        self.flights.insert(id, flight);
+        if user.is_none() {
+            self.look_after_quarantined(id, ctx);
         }
     }
 
     /// Sends flights that are at their users again, after a crash there or here.
-    pub(super) fn send_flights_again(&mut self, which: impl Fn(&Work) -> bool) {
-        for (id, flight) in &self.flights {
-            if flight.is_at_user()
-                && which(&flight.work)
-                && let Some(user) = self.slots.running(flight.work.user_id())
-            {
-                flight.send_to(*id, user);
+    pub(super) fn send_flights_again(
+        &mut self,
+        which: impl Fn(&Work) -> bool,
+        ctx: &Context<Self>,
+    ) {
+        let at_user = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| flight.is_at_user() && which(&flight.work));
+        let ids: Vec<DonationId> = at_user.map(|(id, _)| *id).collect();
+        let boot_ms = self.world.clock.boot_ms();
+        for id in ids {
+            let (Some(shard), Some(flight)) = (&self.shard, self.flights.get(&id)) else {
+                continue;
+            };
+            match self.slots.user(shard, flight.work.user_id(), boot_ms) {
+                Some(user) => flight.send_to(id, &user),
+                None => self.look_after_quarantined(id, ctx),
             }
+        }
+    }
+
+    /// Publishes what is to be told again, after a crash here: the broker's answers may have been lost in it.
+    pub(super) fn publish_flights_again(&mut self, ctx: &Context<Self>) {
+        let mut ids = Vec::new();
+        for (id, flight) in &mut self.flights {
+            flight.publishing = None;
+            if !flight.is_at_user() {
+                ids.push(*id);
+            }
+        }
+        for id in ids {
+            self.publish_next(id, ctx);
         }
     }
 
@@ -187,48 +262,53 @@ impl Router {
             told_before,
             fate,
         } = departed;
-        let Some(flight) = self.flights.get_mut(&id) else {
-            return;
-        };
-        flight.fate = Some(fate);
+        if !self.phase.is_ready() {
+            return; // the shard was let go meanwhile
+        }
         let Some(donation) = donation else {
-            return self.end_flight(id, ctx);
+            return self.dropped(id, ctx);
         };
-        let was_asked = !flight.tickets.is_empty();
-        if let Some(before) = told_before
-            .clone()
-            .filter(|_| !flight.is_acknowledged_before)
-        {
-            flight.outbox.push_back((before, donation.place.clone()));
-        }
-        if let Some(told) = told.or(told_before.filter(|_| was_asked)) {
-            flight.latest = Some(told.clone());
-            let copies = flight
-                .tickets
-                .iter()
-                .map(|source| (told.clone(), source.clone()));
-            flight.outbox.extend(copies);
-            if !was_asked {
-                // Nobody asked: the copy answers the donation's own request.
-                flight.outbox.push_back((told, donation.place.clone()));
-            }
-        }
-        flight.donation = Some(donation);
+        let flight = self.flights.entry(id).or_insert_with(|| {
+            // Nobody sent it there: an answer came late. What came of it is told like anything else.
+            let user_id = donation.request.user_id.clone();
+            self.slots.launched(&user_id);
+            let mut flight = Flight::new(Work::Due(user_id), self.world.clock.boot_ms());
+            flight.was_pending = self.pending.take(id);
+            flight
+        });
+        flight.land(donation, told, told_before, fate);
         self.world.watchers.tell(id);
         self.publish_next(id, ctx);
     }
 
+    fn dropped(&mut self, id: DonationId, ctx: &Context<Self>) {
+        if let Some(flight) = self.flights.get_mut(&id)
+            && flight.is_at_user()
+        {
+            flight.fate = Some(Fate::Dropped);
+            self.end_flight(id, ctx);
+        }
+    }
+
+    /// Publishes the first event that is not acknowledged, if none is on its way; ends the flight when there is none.
     pub(super) fn publish_next(&mut self, id: DonationId, ctx: &Context<Self>) {
-        let Some(flight) = self.flights.get(&id) else {
+        let Some(flight) = self.flights.get_mut(&id) else {
             return;
         };
+        if flight.publishing.is_some() {
+            return;
+        }
         let (Some((told, source)), Some(donation)) = (flight.outbox.front(), &flight.donation)
         else {
             return self.end_flight(id, ctx);
         };
+        self.publishes += 1;
+        let number = self.publishes;
+        flight.publishing = Some(number);
         let message = outcome::encode(donation, told, source);
         let done = Done::to(ctx.address().recipient(), move |result| Published {
             id,
+            number,
             result,
         });
         self.world.outcomes.publish(message, done);
@@ -245,33 +325,26 @@ impl Router {
             .telemetry
             .whole_ms(boot_ms - flight.since_boot_ms);
         match flight.fate {
-            Some(Fate::Dropped) | None => {
-                // The offsets stay as they are: whoever owns the shard next reads the records again.
-                self.world.credits.give_back(flight.tickets.len());
-                return;
+            // The offsets stay as they are: whoever owns the shard next reads the records again.
+            Some(Fate::Dropped) | None => return self.begin_after(id, flight.after, ctx),
+            Some(Fate::Finished { has_pending_row }) => {
+                if has_pending_row {
+                    self.unacknowledged.insert(id);
+                    self.acknowledge(id, ctx);
+                }
             }
-            Some(Fate::Finished {
-                has_pending_row: true,
-            }) => {
-                self.world.store.acknowledged(id, Done::new(|_| {}));
-            }
-            Some(Fate::Finished {
-                has_pending_row: false,
-            }) => {}
             Some(Fate::Pending { due_ms, kind }) => {
                 let user_id = match &flight.donation {
                     Some(donation) => donation.request.user_id.clone(),
                     None => flight.work.user_id().clone(),
                 };
-                self.pending.put(
-                    id,
-                    PendingEntry {
-                        due_ms,
-                        kind,
-                        user_id,
-                        is_acknowledged: true,
-                    },
-                );
+                let entry = PendingEntry {
+                    due_ms,
+                    kind,
+                    user_id,
+                    is_acknowledged: true,
+                };
+                self.pending.put(id, entry);
                 self.bound_pending();
             }
         }
@@ -281,53 +354,88 @@ impl Router {
         self.begin_after(id, flight.after, ctx);
     }
 
-    /// Its records are answered by other means; what joined it goes on.
+    /// Its records are answered by other means, and nothing came of it: what was pending is so still.
     pub(super) fn end_refused(&mut self, id: DonationId, ctx: &Context<Self>) {
         let Some(flight) = self.flights.remove(&id) else {
             return;
         };
         self.slots.landed(flight.work.user_id());
+        if let Some(entry) = flight.was_pending {
+            self.pending.put(id, entry);
+        }
         self.begin_after(id, flight.after, ctx);
     }
 
-    /// Answers to the hold that came meanwhile, one after the other.
-    pub(super) fn begin_after(
-        &mut self,
-        id: DonationId,
-        after: Vec<Arc<HoldRecord>>,
-        ctx: &Context<Self>,
-    ) {
-        let mut records = after.into_iter();
-        if let Some(record) = records.next() {
-            let place = record.place.clone();
-            let mut flight = Flight::new(Work::AnswerHold(record), self.world.clock.boot_ms());
-            flight.tickets.push(place);
-            flight.after = records.collect();
-            self.launch(id, flight, ctx);
+    /// Other requests for the id that came meanwhile, one after the other. A drain begins nothing: their records are
+    /// read again.
+    fn begin_after(&mut self, id: DonationId, after: Vec<Work>, ctx: &Context<Self>) {
+        if self.drain.is_some() {
+            return;
+        }
+        for work in after {
+            self.ask(id, work, ctx);
         }
     }
 
     /// A record has its fate.
     pub(super) fn done(&mut self, offset: i64) {
-        self.offsets.done(offset);
-        self.world.credits.give_back(1);
+        if self.offsets.done(offset) {
+            self.world.credits.give_back(1);
+        }
+    }
+
+    /// The outcome of a finished donation was acknowledged: its pending row may go.
+    pub(super) fn acknowledge(&self, id: DonationId, ctx: &Context<Self>) {
+        let done = Done::to(ctx.address().recipient(), move |result| Acknowledged {
+            id,
+            result,
+        });
+        self.world.store.acknowledged(id, done);
+    }
+}
+
+/// The store's answer to that.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Acknowledged {
+    id: DonationId,
+    result: Result<(), StoreError>,
+}
+
+impl Handler<Acknowledged> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Acknowledged { id, result }: Acknowledged, _: &mut Self::Context) {
+        match result {
+            Ok(()) => {
+                self.unacknowledged.remove(&id);
+            }
+            Err(_) => self.again_later(Again::Acknowledge(id)),
+        }
     }
 }
 
 impl Handler<Published> for Router {
     type Result = ();
 
-    fn handle(&mut self, Published { id, result }: Published, ctx: &mut Self::Context) {
+    fn handle(&mut self, published: Published, ctx: &mut Self::Context) {
+        let Published { id, number, result } = published;
+        let Some(flight) = self
+            .flights
+            .get_mut(&id)
+            .filter(|flight| flight.publishing == Some(number))
+        else {
+            return; // of before a crash
+        };
+        flight.publishing = None;
         match result {
             Ok(()) => {
-                if let Some(flight) = self.flights.get_mut(&id) {
-                    flight.outbox.pop_front();
-                }
+                flight.outbox.pop_front();
                 self.publish_next(id, ctx);
             }
             Err(error) => {
                 self.world.telemetry.publish_failed(&error);
-                ctx.run_later(STORE_PAUSE, move |router, ctx| router.publish_next(id, ctx));
+                self.again_later(Again::Publish(id));
             }
         }
     }

@@ -1,16 +1,21 @@
 //! An actor that crashes too often is set aside with what it was handling: what was never accepted becomes a dead
 //! letter, what was accepted becomes pending, and its neighbours go on.
 
+use std::hash::{BuildHasher, Hash};
+
 use actix::prelude::{AsyncContext, Context, Handler, Message};
-use almoner_domain::donation::{Event, Next, PendingKind, Progress, Transition};
+use almoner_domain::donation::{Event, Next, PendingKind, Progress, State, Transition};
+use almoner_domain::duplicate::Settled;
 use almoner_domain::ids::{CampaignId, DonationId, UserId};
 use almoner_domain::outcome::What;
 
-use super::flight::Work;
+use super::flight::{Flight, Work};
 use super::slots::QUARANTINE_MS;
+use super::tick::Again;
 use super::{Departed, Fate, Router};
-use crate::ports::{AdvanceWrite, Done, Pending, Recorded, StoreError};
-use crate::user::STORE_PAUSE;
+use crate::ports::{AdvanceWrite, Advanced, Done, Pending, Recorded, StoreError};
+use crate::supervisor::{ENTITIES_MAX, ENTITIES_WINDOW};
+use crate::world::Alarm;
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -20,44 +25,45 @@ struct QuarantinedLoaded {
 }
 
 impl Router {
-    pub(super) fn quarantine_user(&mut self, user: &UserId, panic: &str, ctx: &Context<Self>) {
+    pub(super) fn quarantine_user(&mut self, user: &UserId, panic: &str) {
         tracing::error!(shard = %self.id, %user, panic, "the user's actor is quarantined");
         self.world.telemetry.quarantined("user");
-        self.slots.quarantine(user, self.world.clock.boot_ms());
+        let boot_ms = self.world.clock.boot_ms();
+        self.slots.quarantine(user, boot_ms);
         let at_user = self
             .flights
             .iter()
             .filter(|(_, flight)| flight.is_at_user() && flight.work.user_id() == user);
         let ids: Vec<DonationId> = at_user.map(|(id, _)| *id).collect();
         for id in ids {
-            self.look_after_quarantined(id, ctx);
+            self.again_later(Again::LookAfter(id)); // its last write may be on its way yet
         }
-        self.escalate_if_many();
+        self.escalate_if_many(user, boot_ms);
     }
 
-    pub(super) fn quarantine_campaign(
-        &mut self,
-        campaign: &CampaignId,
-        panic: &str,
-        _: &Context<Self>,
-    ) {
-        tracing::error!(shard = %self.id, %campaign, panic, "the campaign's actor is quarantined; it is started anew");
+    /// Who waits for its word is queued meanwhile.
+    pub(super) fn quarantine_campaign(&mut self, campaign: &CampaignId, panic: &str) {
+        tracing::error!(shard = %self.id, %campaign, panic, "the campaign's actor is quarantined");
         self.world.telemetry.quarantined("campaign");
+        let boot_ms = self.world.clock.boot_ms();
         if let Some(shard) = &self.shard {
-            shard.forget_campaign(campaign);
+            shard.quarantine_campaign(campaign, boot_ms + QUARANTINE_MS);
         }
         self.slots.ask_again();
-        self.escalate_if_many();
+        self.escalate_if_many(campaign, boot_ms);
     }
 
-    fn escalate_if_many(&mut self) {
-        self.quarantined += 1;
-        if self.quarantined >= QUARANTINED_MAX {
-            self.world.raise(crate::world::Alarm::Escalated {
-                what: format!(
-                    "{} actors of shard {} are quarantined",
-                    self.quarantined, self.id
-                ),
+    /// One poison entity is set aside; where many distinct ones fail at once, it is not they who fail.
+    fn escalate_if_many(&mut self, who: &impl Hash, boot_ms: i64) {
+        let who = foldhash::fast::FixedState::default().hash_one(who);
+        let window_ms = i64::try_from(ENTITIES_WINDOW.as_millis()).unwrap_or(i64::MAX);
+        self.quarantined
+            .retain(|(other, at_ms)| *other != who && boot_ms - at_ms < window_ms);
+        self.quarantined.push_back((who, boot_ms));
+        if self.quarantined.len() >= ENTITIES_MAX {
+            let (count, shard) = (self.quarantined.len(), self.id);
+            self.world.raise(Alarm::Escalated {
+                what: format!("{count} actors of shard {shard} were quarantined within a minute"),
             });
         }
     }
@@ -70,21 +76,35 @@ impl Router {
         self.world.store.load(id, done);
     }
 
+    /// What was never accepted is a dead letter, and does not count as a double of anything.
     fn never_accepted(&mut self, id: DonationId, ctx: &Context<Self>) {
         let Some(flight) = self.flights.get(&id) else {
             return;
         };
-        match flight.work.clone() {
-            Work::Donate(donation) => {
-                let tickets = flight.tickets.clone();
-                self.dead_letter_donation(&donation, &tickets, ctx);
-                self.end_refused(id, ctx);
+        if let Work::Due(_) = flight.work {
+            return self.departed(Departed::dropped(id), ctx);
+        }
+        let window = self.slots.window(flight.work.user_id());
+        window.borrow_mut().settle(id, Settled::Gone);
+        self.dead_letter_flight(id, ctx);
+    }
+
+    /// Whether the recorded donation is what the flight's request asks for; else that was never accepted.
+    fn is_asked_for(&self, id: DonationId, recorded: &Recorded) -> bool {
+        match self.flights.get(&id).map(|flight| &flight.work) {
+            Some(Work::Donate(asked)) => {
+                let known = &recorded.donation.request;
+                asked.request.same_content(known).is_ok()
             }
-            Work::AnswerHold(_) | Work::Due(_) => self.departed(Departed::dropped(id), ctx),
+            Some(Work::AnswerHold(record)) => recorded.answered_by.as_ref() == Some(&record.place),
+            Some(Work::Due(_)) | None => true,
         }
     }
 
     fn set_aside_recorded(&mut self, id: DonationId, recorded: Box<Recorded>, ctx: &Context<Self>) {
+        if !self.is_asked_for(id, &recorded) {
+            return self.dead_letter_flight(id, ctx);
+        }
         let Recorded {
             row,
             donation,
@@ -93,8 +113,14 @@ impl Router {
             told,
             ..
         } = *recorded;
-        let told_before = told.last().cloned();
+        let told_before = told;
         if let Some(finish) = finish {
+            let settled = match finish.ending.state {
+                State::Succeeded => Settled::Counted,
+                _ => Settled::Gone,
+            };
+            let window = self.slots.window(&donation.request.user_id);
+            window.borrow_mut().settle(id, settled);
             let fate = Fate::Finished {
                 has_pending_row: pending.is_some(),
             };
@@ -168,39 +194,40 @@ impl Router {
             told: told.clone(),
             answered_by: None,
         };
-        let router = ctx.address();
-        self.world.store.advance(
-            write,
-            Done::new(move |result| match result {
-                Ok(crate::ports::Advanced::Done) => {
-                    router.do_send(Departed {
-                        id,
-                        donation: Some(donation),
-                        told,
-                        told_before,
-                        fate,
-                    });
-                }
-                _ => router.do_send(LookAfter(id)),
-            }),
-        );
+        let departed = Departed {
+            id,
+            donation: Some(donation),
+            told,
+            told_before,
+            fate,
+        };
+        let done = Done::to(ctx.address().recipient(), move |result| SetAsideAs {
+            departed: Box::new(departed),
+            result,
+        });
+        self.world.store.advance(write, done);
     }
 }
 
-/// Quarantined actors of one shard after which it is the shard that fails, not they.
-const QUARANTINED_MAX: u32 = 100;
-
+/// The store's answer to that.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct LookAfter(DonationId);
+struct SetAsideAs {
+    departed: Box<Departed>,
+    result: Result<Advanced, StoreError>,
+}
 
-impl Handler<LookAfter> for Router {
+impl Handler<SetAsideAs> for Router {
     type Result = ();
 
-    fn handle(&mut self, LookAfter(id): LookAfter, ctx: &mut Self::Context) {
-        ctx.run_later(STORE_PAUSE, move |router, ctx| {
-            router.look_after_quarantined(id, ctx)
-        });
+    fn handle(&mut self, set_aside: SetAsideAs, ctx: &mut Self::Context) {
+        match set_aside.result {
+            Ok(Advanced::Done) => self.departed(*set_aside.departed, ctx),
+            Ok(Advanced::Fenced) => self.fenced(),
+            Ok(Advanced::Lost(_)) | Err(_) => {
+                self.again_later(Again::LookAfter(set_aside.departed.id));
+            }
+        }
     }
 }
 
@@ -209,10 +236,13 @@ impl Handler<QuarantinedLoaded> for Router {
 
     fn handle(&mut self, loaded: QuarantinedLoaded, ctx: &mut Self::Context) {
         let QuarantinedLoaded { id, recorded } = loaded;
+        if !self.flights.get(&id).is_some_and(Flight::is_at_user) {
+            return; // it was looked after already
+        }
         match recorded {
             Ok(Some(recorded)) => self.set_aside_recorded(id, recorded, ctx),
             Ok(None) => self.never_accepted(id, ctx),
-            Err(_) => ctx.notify(LookAfter(id)),
+            Err(_) => self.again_later(Again::LookAfter(id)),
         }
     }
 }

@@ -45,9 +45,9 @@ impl Slots {
         })
     }
 
-    /// The user's actor for one more flight, started if it does not run; none while the user is quarantined. The
-    /// flight counts either way, until [`Slots::landed`].
-    pub(super) fn user(
+    /// The user's actor for one more flight. The flight counts, whether there is an actor or not, until
+    /// [`Slots::landed`].
+    pub(super) fn launch(
         &mut self,
         shard: &Rc<ShardContext>,
         user: &UserId,
@@ -55,13 +55,22 @@ impl Slots {
     ) -> Option<Addr<User>> {
         let slot = self.slot(user);
         slot.in_flight += 1;
-        if now_boot_ms < slot.quarantined_until_ms {
-            return None;
-        }
-        if slot.addr.is_none() {
-            slot.addr = Some(start(shard, user.clone(), Rc::clone(&slot.window)));
-        }
-        slot.addr.clone()
+        slot.user(shard, user, now_boot_ms)
+    }
+
+    /// The user's actor, started if it does not run; none while the user is quarantined.
+    pub(super) fn user(
+        &mut self,
+        shard: &Rc<ShardContext>,
+        user: &UserId,
+        now_boot_ms: i64,
+    ) -> Option<Addr<User>> {
+        self.slot(user).user(shard, user, now_boot_ms)
+    }
+
+    /// A flight of the user began without its actor being asked.
+    pub(super) fn launched(&mut self, user: &UserId) {
+        self.slot(user).in_flight += 1;
     }
 
     /// The user's actor, if it runs.
@@ -124,6 +133,23 @@ impl Slots {
             .filter(|slot| slot.in_flight > 0)
             .filter_map(|slot| slot.addr.as_ref())
             .for_each(tell);
+    }
+}
+
+impl Slot {
+    fn user(
+        &mut self,
+        shard: &Rc<ShardContext>,
+        user: &UserId,
+        now_boot_ms: i64,
+    ) -> Option<Addr<User>> {
+        if now_boot_ms < self.quarantined_until_ms {
+            return None;
+        }
+        if self.addr.as_ref().is_none_or(|addr| !addr.connected()) {
+            self.addr = Some(start(shard, user.clone(), Rc::clone(&self.window)));
+        }
+        self.addr.clone()
     }
 }
 

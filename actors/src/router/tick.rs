@@ -1,16 +1,21 @@
 //! What the router does by the clock, with one timer: due donations, the mark and the commit, the lease, passivation,
 //! and the end of a drain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use actix::prelude::{ActorContext, AsyncContext, Context, Handler, Message};
+use almoner_domain::donation::PendingKind;
 use almoner_domain::ids::DonationId;
 
+use super::acquire::Phase;
 use super::flight::{Flight, Work};
+use super::slots::Slots;
 use super::{Drain, PendingEntry, PendingSet, Router};
-use crate::ports::{Commit, CommitError, Done, MarkWrite, Marked, StoreError};
-use crate::user::{Due, Overdue};
+use crate::offsets::Offsets;
+use crate::ports::{Commit, CommitError, Cursor, Done, MarkWrite, Marked, StoreError};
+use crate::user::{Overdue, STORE_PAUSE, Wake};
+use crate::world::Alarm;
 
 /// The timer's period.
 pub(super) const EVERY: Duration = Duration::from_millis(100);
@@ -26,42 +31,68 @@ const CAMPAIGN_IDLE_MS: i64 = 120_000;
 /// How long after the drain's deadline the handover waits for what was set aside to be acknowledged.
 const SET_ASIDE_GRACE_MS: i64 = 5_000;
 
+/// How much stream time passes between two of its samples.
+const STREAM_SAMPLE_MS: i64 = 1_000;
+
 #[derive(Default)]
 pub(super) struct Ticking {
     /// Donations that rest for a short while, in flight, by due time (wall clock).
     pub(super) quiet: BTreeSet<(i64, DonationId)>,
+    /// What is done again, and when (boot clock). A timer would not outlive a crash of the router.
+    again: VecDeque<(i64, Again)>,
     passivated_at_ms: i64,
     overdue_at_ms: i64,
-    /// The mark or commit on its way: its offset, and when its commit was sent (boot clock).
-    committing: Option<(i64, i64)>,
+    /// The offset whose mark or commit is on its way.
+    committing: Option<i64>,
     committed: i64,
     marked: i64,
-    /// Due flights taken on and not yet ended.
-    pub(super) next_offset_seen: i64,
+    /// Stream time once the records up to these offsets were read: a sample a second.
+    stream: VecDeque<(i64, i64)>,
+}
+
+/// What is done again after the store or the broker could not do it.
+#[derive(Clone, Copy)]
+pub(super) enum Again {
+    Claim,
+    ReadRecent(Cursor),
+    ReadUnfinished(Cursor),
+    Publish(DonationId),
+    Loose(i64),
+    Acknowledge(DonationId),
+    LookAfter(DonationId),
 }
 
 /// The store's answer to a mark.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct MarkedAt(Result<Marked, StoreError>);
+struct MarkedAt {
+    next_offset: i64,
+    result: Result<Marked, StoreError>,
+}
 
 /// The broker's answer to a commit.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct CommittedAt(Result<(), CommitError>);
+struct CommittedAt {
+    next_offset: i64,
+    sent_boot_ms: i64,
+    result: Result<(), CommitError>,
+}
 
 impl PendingSet {
     pub(super) fn put(&mut self, id: DonationId, entry: PendingEntry) {
         self.take(id);
         self.by_due.insert((entry.due_ms, id));
-        self.unknown += usize::from(entry.kind == almoner_domain::donation::PendingKind::Unknown);
+        self.unknown += usize::from(entry.kind == PendingKind::Unknown);
+        self.held += usize::from(entry.kind == PendingKind::Held);
         self.known.insert(id, entry);
     }
 
     pub(super) fn take(&mut self, id: DonationId) -> Option<PendingEntry> {
         let entry = self.known.remove(&id)?;
         self.by_due.remove(&(entry.due_ms, id));
-        self.unknown -= usize::from(entry.kind == almoner_domain::donation::PendingKind::Unknown);
+        self.unknown -= usize::from(entry.kind == PendingKind::Unknown);
+        self.held -= usize::from(entry.kind == PendingKind::Held);
         Some(entry)
     }
 
@@ -71,11 +102,36 @@ impl PendingSet {
             .filter(|(due_ms, _)| *due_ms <= now_ms)
             .map(|(_, id)| *id)
     }
+
+    /// What the store must drive on. A held one waits for its user, whose answer must be read: it stops no intake.
+    fn driven(&self) -> usize {
+        self.known.len() - self.held
+    }
+}
+
+impl Ticking {
+    /// The records up to this offset were read, and stream time has come this far.
+    pub(super) fn note_stream(&mut self, offset: i64, stream_ms: i64) {
+        let last = self.stream.back();
+        if last.is_none_or(|(_, last_ms)| stream_ms - last_ms >= STREAM_SAMPLE_MS) {
+            self.stream.push_back((offset, stream_ms));
+        }
+    }
+
+    /// How far stream time had come, at the least, when all below `low_water` was read. A new owner counts the window
+    /// back from there, since the records from there on are read again.
+    fn stream_at(&mut self, low_water: i64) -> Option<i64> {
+        while (self.stream.get(1)).is_some_and(|(offset, _)| *offset < low_water) {
+            self.stream.pop_front();
+        }
+        self.stream.front().map(|(_, stream_ms)| *stream_ms)
+    }
 }
 
 impl Router {
     pub(super) fn tick(&mut self, ctx: &mut Context<Self>) {
         let boot_ms = self.world.clock.boot_ms();
+        self.do_again(boot_ms, ctx);
         if self.phase.is_ready() {
             self.wake_quiet();
             if self.drain.is_none() {
@@ -86,7 +142,37 @@ impl Router {
             self.mark_and_commit(boot_ms, ctx);
             self.show();
         }
+        self.look_whether_gone(boot_ms);
         self.go_on_draining(boot_ms, ctx);
+    }
+
+    /// The store or the broker could not do it; it is done again in a while.
+    pub(super) fn again_later(&mut self, what: Again) {
+        let pause_ms = i64::try_from(STORE_PAUSE.as_millis()).unwrap_or(i64::MAX);
+        let at_ms = self.world.clock.boot_ms().saturating_add(pause_ms);
+        self.ticking.again.push_back((at_ms, what));
+    }
+
+    fn do_again(&mut self, boot_ms: i64, ctx: &Context<Self>) {
+        while let Some((_, what)) = (self.ticking.again.front()).filter(|(at, _)| *at <= boot_ms) {
+            let what = *what;
+            self.ticking.again.pop_front();
+            match what {
+                Again::Claim => self.claim(ctx),
+                Again::ReadRecent(after) => self.read_recent(after, ctx),
+                Again::ReadUnfinished(after) => self.read_unfinished(after, ctx),
+                Again::Publish(id) => self.publish_next(id, ctx),
+                Again::Loose(offset) => self.publish_loose_again(offset, ctx),
+                Again::Acknowledge(id) => self.acknowledge(id, ctx),
+                Again::LookAfter(id) => self.look_after_quarantined(id, ctx),
+            }
+        }
+    }
+
+    /// After a crash: answers that were on their way, and what was to be done again, begin anew.
+    pub(super) fn forget_steps(&mut self) {
+        self.ticking.again.clear();
+        self.ticking.committing = None;
     }
 
     /// Donations that rested for a short while go on at their users.
@@ -103,7 +189,7 @@ impl Router {
             if let Some(flight) = self.flights.get(&id)
                 && let Some(user) = self.slots.running(flight.work.user_id())
             {
-                user.do_send(Due { id });
+                user.do_send(Wake { id });
             }
         }
     }
@@ -114,13 +200,10 @@ impl Router {
         let mut room = DUE_AT_ONCE_MAX.saturating_sub(self.due_flights());
         while room > 0
             && let Some(id) = self.pending.first_due(now_ms)
+            && let Some(entry) = self.pending.known.get(&id)
         {
             room -= 1;
-            let Some(entry) = self.pending.take(id) else {
-                break;
-            };
-            let flight =
-                Flight::new(Work::Due(entry.user_id.clone()), boot_ms).after(entry.is_acknowledged);
+            let flight = Flight::new(Work::Due(entry.user_id.clone()), boot_ms);
             self.launch(id, flight, ctx);
         }
     }
@@ -139,11 +222,8 @@ impl Router {
         self.ticking.overdue_at_ms = boot_ms;
         let patience_ms = self.world.settings.queue_patience_ms;
         for (id, flight) in &mut self.flights {
-            if flight.is_at_user()
-                && !flight.is_overdue
-                && boot_ms - flight.since_boot_ms > patience_ms
-            {
-                flight.is_overdue = true;
+            if flight.is_at_user() && boot_ms - flight.looked_at_boot_ms > patience_ms {
+                flight.looked_at_boot_ms = boot_ms;
                 if let Some(user) = self.slots.running(flight.work.user_id()) {
                     user.do_send(Overdue { id: *id });
                 }
@@ -161,7 +241,7 @@ impl Router {
         let users = self
             .slots
             .passivate(shard.stream_ms.get(), window_ms, boot_ms);
-        let campaigns = shard.passivate_campaigns(boot_ms - CAMPAIGN_IDLE_MS);
+        let campaigns = shard.passivate_campaigns(boot_ms, CAMPAIGN_IDLE_MS);
         self.world.telemetry.actors_passivated("user", users);
         self.world
             .telemetry
@@ -171,7 +251,7 @@ impl Router {
     /// At `pending_max` or `unknown_max` nothing more is taken in: Kafka is the queue.
     pub(super) fn bound_pending(&mut self) {
         let settings = &self.world.settings;
-        let is_full = self.pending.known.len() >= settings.pending_max
+        let is_full = self.pending.driven() >= settings.pending_max
             || self.pending.unknown >= settings.unknown_max;
         if is_full != self.pending.is_full {
             self.pending.is_full = is_full;
@@ -199,39 +279,46 @@ impl Router {
         if self.ticking.committing.is_some() || !(is_new || self.lease.needs_renewal(boot_ms)) {
             return;
         }
-        self.ticking.committing = Some((low_water, boot_ms));
+        self.ticking.committing = Some(low_water);
         if low_water > self.ticking.marked {
             self.mark(low_water, ctx);
         } else {
-            self.commit(ctx);
+            self.commit(low_water, ctx);
         }
     }
 
     fn mark(&mut self, next_offset: i64, ctx: &Context<Self>) {
         let Some(shard) = &self.shard else { return };
+        let now_ms = shard.stream_ms.get();
+        let stream_ms = match self.offsets.in_flight() {
+            0 => now_ms,
+            _ => self.ticking.stream_at(next_offset).unwrap_or(now_ms),
+        };
         let mark = MarkWrite {
             shard: self.id,
             epoch: shard.epoch.get(),
             next_offset,
-            stream_ms: shard.stream_ms.get(),
+            stream_ms,
         };
-        self.world
-            .store
-            .mark(mark, Done::to(ctx.address().recipient(), MarkedAt));
+        let done = Done::to(ctx.address().recipient(), move |result| MarkedAt {
+            next_offset,
+            result,
+        });
+        self.world.store.mark(mark, done);
     }
 
-    fn commit(&mut self, ctx: &Context<Self>) {
-        let Some((next_offset, sent_ms)) = &mut self.ticking.committing else {
-            return;
-        };
-        *sent_ms = self.world.clock.boot_ms();
+    fn commit(&self, next_offset: i64, ctx: &Context<Self>) {
+        let sent_boot_ms = self.world.clock.boot_ms();
         let commit = Commit {
             shard: self.id,
-            next_offset: *next_offset,
+            next_offset,
         };
-        self.world
-            .source
-            .commit(commit, Done::to(ctx.address().recipient(), CommittedAt));
+        let done = Done::to(ctx.address().recipient(), move |result| CommittedAt {
+            next_offset,
+            sent_boot_ms,
+            result,
+        });
+        self.world.source.commit(commit, done);
     }
 
     // ---- the handover
@@ -240,7 +327,6 @@ impl Router {
         let deadline_boot_ms = self.world.clock.boot_ms() + self.world.settings.drain_timeout_ms;
         self.drain = Some(Drain {
             deadline_boot_ms,
-            set_aside: false,
             done: Some(done),
         });
         if let Some(shard) = &self.shard {
@@ -253,27 +339,24 @@ impl Router {
     }
 
     fn go_on_draining(&mut self, boot_ms: i64, ctx: &mut Context<Self>) {
-        let is_drained = self.is_drained() || !self.phase.is_ready();
+        let is_ready = self.phase.is_ready();
         let is_committed =
             self.ticking.committing.is_none() && self.offsets.low_water() <= self.ticking.committed;
-        let Some(drain) = &mut self.drain else { return };
-        let is_late = boot_ms > drain.deadline_boot_ms;
-        if (is_drained && (is_committed || !self.phase.is_ready()))
-            || boot_ms > drain.deadline_boot_ms + SET_ASIDE_GRACE_MS
-        {
-            if let Some(done) = drain.done.take() {
-                done.call(());
-            }
-            return self.let_go(ctx);
+        let is_through = !is_ready || (self.is_drained() && is_committed);
+        let Some(drain) = &self.drain else { return };
+        if is_through || boot_ms > drain.deadline_boot_ms + SET_ASIDE_GRACE_MS {
+            self.let_go();
+            return ctx.stop();
         }
-        if is_late && !drain.set_aside {
-            drain.set_aside = true;
+        // Each time, since what was between two steps could not be set aside before.
+        if boot_ms > drain.deadline_boot_ms {
             self.slots.set_aside();
         }
     }
 
-    /// Nothing of this shard is done here any more.
-    pub(super) fn let_go(&mut self, ctx: &mut Context<Self>) {
+    /// Nothing of this shard is done here any more, and nothing of it counts. What is in flight at users, on the wire
+    /// or in the store comes to its end there: facts are recorded, but not told.
+    pub(super) fn let_go(&mut self) {
         self.lease.lose();
         if let Some(shard) = &self.shard {
             shard.draining.set(true);
@@ -281,43 +364,64 @@ impl Router {
         if let Some(done) = self.drain.as_mut().and_then(|drain| drain.done.take()) {
             done.call(());
         }
-        let waiting: usize = self
-            .flights
-            .values()
-            .map(|flight| flight.tickets.len() + flight.after.len())
-            .sum();
+        let next = self.offsets.low_water();
+        let offsets = std::mem::replace(&mut self.offsets, Offsets::starting_at(next));
+        let inbox = std::mem::take(&mut self.inbox);
         self.world
             .credits
-            .give_back(waiting + self.loose as usize + self.inbox.len());
+            .give_back(offsets.in_flight() + inbox.len());
         self.flights.clear();
-        self.inbox.clear();
-        self.loose = 0;
-        if std::mem::take(&mut self.pending.is_full) {
+        self.loose.clear();
+        self.unacknowledged.clear();
+        self.slots = Slots::default();
+        self.ticking = Ticking::default();
+        if std::mem::take(&mut self.pending).is_full {
             self.world.credits.shard_full(false);
         }
         self.world.telemetry.shard(self.id, 0, 0, 0);
         self.world.telemetry.unknown(self.id, 0);
-        ctx.stop();
+        self.phase = Phase::Gone {
+            since_ms: self.world.clock.boot_ms(),
+            is_raised: false,
+        };
+    }
+
+    /// Who was fenced is told by the broker too that the shard is another's. If that does not come, the broker takes
+    /// this instance for the owner, and nobody drives the shard.
+    fn look_whether_gone(&mut self, boot_ms: i64) {
+        let patience_ms = 2 * self.world.settings.session_timeout_ms;
+        if let Phase::Gone {
+            since_ms,
+            is_raised,
+        } = &mut self.phase
+            && !*is_raised
+            && boot_ms - *since_ms > patience_ms
+        {
+            *is_raised = true;
+            self.world.raise(Alarm::Escalated {
+                what: format!(
+                    "the store has given shard {} to another owner, but the broker has not: a restart claims it again",
+                    self.id
+                ),
+            });
+        }
     }
 }
 
 impl Handler<MarkedAt> for Router {
     type Result = ();
 
-    fn handle(&mut self, MarkedAt(result): MarkedAt, ctx: &mut Self::Context) {
-        match result {
+    fn handle(&mut self, marked: MarkedAt, ctx: &mut Self::Context) {
+        if !self.phase.is_ready() {
+            return;
+        }
+        match marked.result {
             Ok(Marked::Done) => {
-                self.ticking.marked = self
-                    .ticking
-                    .committing
-                    .map_or(self.ticking.marked, |(offset, _)| offset);
-                self.commit(ctx);
+                self.ticking.marked = self.ticking.marked.max(marked.next_offset);
+                self.commit(marked.next_offset, ctx);
             }
-            // Another owner has the shard: facts may still be recorded, but nothing is sent or committed.
-            Ok(Marked::Fenced) => {
-                self.lease.lose();
-                self.let_go(ctx);
-            }
+            // Facts may still be recorded, but nothing is sent or committed.
+            Ok(Marked::Fenced) => self.fenced(),
             Err(_) => self.ticking.committing = None,
         }
     }
@@ -326,16 +430,18 @@ impl Handler<MarkedAt> for Router {
 impl Handler<CommittedAt> for Router {
     type Result = ();
 
-    fn handle(&mut self, CommittedAt(result): CommittedAt, _: &mut Self::Context) {
-        let Some((next_offset, sent_ms)) = self.ticking.committing.take() else {
+    fn handle(&mut self, committed: CommittedAt, _: &mut Self::Context) {
+        if !self.phase.is_ready() {
             return;
-        };
-        match result {
+        }
+        self.ticking.committing = None;
+        match committed.result {
             Ok(()) => {
-                self.ticking.committed = self.ticking.committed.max(next_offset);
-                self.lease.renewed(sent_ms);
+                self.ticking.committed = self.ticking.committed.max(committed.next_offset);
+                self.lease.renewed(committed.sent_boot_ms);
             }
-            Err(CommitError::NotOurs) => self.lease.lose(),
+            // It may be of a generation that has just passed: the next acknowledgement decides, or the lease lapses.
+            Err(CommitError::NotOurs) => self.lease.doubt(),
             Err(CommitError::Failed(why)) => {
                 tracing::debug!(shard = %self.id, %why, "commit not acknowledged")
             }

@@ -10,7 +10,7 @@ use almoner_domain::outcome::Told;
 use smallvec::SmallVec;
 
 use super::AnswerHold;
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, InFlight};
 use crate::ports::{AdvanceWrite, FinishWrite, FirstState, RowId, SendRow};
 
 /// A donation in flight here.
@@ -28,17 +28,21 @@ pub(super) struct Active {
     /// Its campaign's actor, once it was asked.
     pub(super) campaign: Option<Addr<Campaign>>,
     /// The campaign counts it as in flight.
-    pub(super) is_counted: bool,
+    pub(super) in_flight: Option<InFlight>,
     /// It looks like a double: what it becomes if the campaign lets it.
     pub(super) hold_as: Option<Verdict>,
-    /// The event told last, for whoever asks again.
-    pub(super) last_told: Option<Told>,
+    /// The events told so far, in sequence: for whoever asks again, and for whoever did not hear them.
+    pub(super) told: Vec<Told>,
     /// Sends to be recorded with the next write.
     pub(super) sends: SmallVec<[SendRow; 1]>,
     /// The record that answered its hold.
     pub(super) answered_by: Option<Place>,
     /// Since when it is in flight here, wall clock.
     pub(super) since_ms: i64,
+    /// The number of the write or read that it waits for: an answer to another one is history.
+    pub(super) call: u32,
+    /// When its send was handed to the gateway actor, boot clock.
+    pub(super) sent_boot_ms: i64,
 }
 
 /// What it waits for.
@@ -109,13 +113,28 @@ impl Active {
             progress: Progress::new(),
             is_accepted: false,
             campaign: None,
-            is_counted: false,
+            in_flight: None,
             hold_as: None,
-            last_told: None,
+            told: Vec::new(),
             sends: SmallVec::new(),
             answered_by: None,
             since_ms,
+            call: 0,
+            sent_boot_ms: 0,
         }
+    }
+
+    /// Whether this very record is what it is in flight for.
+    pub(super) fn is_for(&self, answer: &AnswerHold) -> bool {
+        match &self.stage {
+            Stage::Loading(Load::HoldAnswer(known)) => known.place == answer.place,
+            _ => self.answered_by.as_ref() == Some(&answer.place),
+        }
+    }
+
+    /// Whether it is read only to record an answer that came late: whoever comes for it waits.
+    pub(super) fn is_late_answer(&self) -> bool {
+        matches!(self.stage, Stage::Loading(Load::LateAnswer { .. }))
     }
 
     /// Notes the answer to a send, to be recorded with the next write. The happy path's only send needs no row: the

@@ -5,28 +5,32 @@
 use std::sync::Arc;
 
 use actix::prelude::{AsyncContext, Context};
+use almoner_domain::answer::Answer;
 use almoner_domain::donation::{
     Event, Next, Pause, PendingKind, Progress, State, Transition, Verdict,
 };
 use almoner_domain::duplicate::{Entry, Settled, Standing};
 use almoner_domain::ids::DonationId;
-use almoner_domain::outcome::{Told, What};
+use almoner_domain::outcome::{Reason, Told, What};
 
 use super::active::{Active, Load, Stage, Then};
-use super::{STORE_PAUSE, Stored, StoredWhat, User};
-use crate::campaign::{self, Check};
-use crate::gateway::{Charge, Permit};
+use super::{Checked, STORE_PAUSE, Stored, StoredWhat, User};
+use crate::campaign::{CardDeclined, Check};
+use crate::gateway::{Charge, Permit, Reply};
 use crate::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Done, Finish, FinishWrite, Finished, FirstState,
     Pending, Recorded,
 };
 use crate::retry;
-use crate::router::{Departed, Fate, Quiet, Refused};
+use crate::router::{Departed, Fate, Fenced, Quiet, Refused};
 
 type Ctx = Context<User>;
 
 /// A send gets this long beyond the gateway's timeout before anybody else may look at the donation.
 const SEND_GRACE_MS: i64 = 10_000;
+
+/// How long a donation rests of which an event came that cannot be.
+const ILLEGAL_PAUSE_MS: i64 = 10 * 60_000;
 
 impl User {
     // ---- the turn and the campaign
@@ -44,7 +48,7 @@ impl User {
         };
         let active = &self.active[i];
         if self.shard.draining.get() && !active.is_accepted {
-            return self.drop_active(id);
+            return self.drop_active(id, ctx);
         }
         match active.progress.state {
             State::Accepted => self.check_campaign(i, ctx),
@@ -62,23 +66,21 @@ impl User {
     pub(super) fn check_campaign(&mut self, i: usize, ctx: &Ctx) {
         let active = &mut self.active[i];
         active.stage = Stage::Checking;
-        if let Some(donation) = active.donation.clone() {
-            let campaign = self.shard.campaign(&donation.request.campaign_id);
-            active.campaign = Some(campaign.clone());
-            campaign.do_send(Check {
-                donation,
-                reply: ctx.address(),
-            });
-        }
-    }
-
-    /// The campaign does not count it as in flight any more.
-    pub(super) fn uncount(&mut self, i: usize, declined: bool) {
-        let active = &mut self.active[i];
-        if std::mem::take(&mut active.is_counted)
-            && let Some(campaign) = &active.campaign
-        {
-            campaign.do_send(campaign::Settled { declined });
+        let Some(donation) = active.donation.clone() else {
+            return;
+        };
+        let reply = ctx.address();
+        match self.shard.campaign(&donation.request.campaign_id) {
+            Some(campaign) => {
+                active.campaign = Some(campaign.clone());
+                campaign.do_send(Check { donation, reply });
+            }
+            // Its actor is quarantined: it is tried again later, and what it would say is not known until then.
+            None => reply.do_send(Checked {
+                id: active.id,
+                verdict: Verdict::Queue,
+                in_flight: None,
+            }),
         }
     }
 
@@ -165,24 +167,34 @@ impl User {
                     ctx,
                 );
             }
-            FirstState::Finished(finish) => self.leave_finished(i, &finish, false, ctx),
+            FirstState::Finished(finish) => {
+                self.count_finish(i, &finish);
+                self.leave_finished(i, &finish, false, ctx);
+            }
         }
     }
 
     /// The id was known: what is recorded decides, and what was computed is dropped.
     fn known(&mut self, i: usize, recorded: Box<Recorded>, ctx: &Ctx) {
-        self.uncount(i, false);
-        let asked = self.active[i].donation.clone();
-        let differs =
-            asked.and_then(|asked| asked.request.same_content(&recorded.donation.request).err());
+        self.active[i].in_flight = None;
+        let Some(asked) = self.active[i].donation.clone() else {
+            return;
+        };
+        let known = &recorded.donation.request;
+        let Err(field) = asked.request.same_content(known) else {
+            self.put_window(&recorded);
+            return self.resume(i, recorded, ctx);
+        };
         let id = self.active[i].id;
-        self.put_window(&recorded);
-        if let Some(field) = differs {
-            self.give_turn_back(id, ctx);
-            self.active.retain(|active| active.id != id);
-            return self.shard.router.do_send(Refused::id_reused(id, field));
+        if known.user_id == asked.request.user_id {
+            self.put_window(&recorded);
+        } else {
+            self.window.borrow_mut().settle(id, Settled::Gone); // it is counted at its own user
         }
-        self.resume(i, recorded, ctx);
+        self.active.swap_remove(i);
+        let refused = Refused::id_reused(id, asked.place.clone(), field);
+        self.shard.router.do_send(refused);
+        self.give_turn_back(id, ctx);
     }
 
     // ---- what is recorded takes the place of what was known here
@@ -225,7 +237,7 @@ impl User {
         active.is_accepted = true;
         active.row = recorded.row;
         active.donation = Some(Arc::clone(&recorded.donation));
-        active.last_told = recorded.told.last().cloned();
+        active.told = recorded.told.clone();
         active.answered_by = recorded.answered_by.clone();
         active.sends.clear();
         (active.version, active.progress) = match &recorded.pending {
@@ -245,8 +257,13 @@ impl User {
 
     /// The domain decides what the event makes of the donation; then that is made durable.
     pub(super) fn apply(&mut self, i: usize, event: Event, ctx: &Ctx) {
+        self.apply_news(i, event, ctx);
+    }
+
+    /// The same, and says whether the event was news.
+    pub(super) fn apply_news(&mut self, i: usize, event: Event, ctx: &Ctx) -> bool {
         let Some(donation) = self.active[i].donation.clone() else {
-            return;
+            return false;
         };
         let now = self.shard.now();
         let progress = self.active[i].progress.clone();
@@ -257,22 +274,35 @@ impl User {
                 if !stays {
                     self.carry_out(i, next, ctx);
                 }
+                !stays
             }
-            Err(illegal) => self
-                .shard
-                .world
-                .telemetry
-                .illegal(self.active[i].id, &illegal),
+            Err(illegal) => {
+                let telemetry = &self.shard.world.telemetry;
+                telemetry.illegal(self.active[i].id, &illegal);
+                self.leave_as_recorded(i, ctx);
+                true
+            }
         }
+    }
+
+    /// What cannot be goes no further here: it stays as it is recorded, and is looked at again later.
+    fn leave_as_recorded(&mut self, i: usize, ctx: &Ctx) {
+        let due_ms = self.shard.world.clock.wall_ms() + ILLEGAL_PAUSE_MS;
+        let kind = match self.active[i].progress.state {
+            State::Held => PendingKind::Held,
+            State::Unknown => PendingKind::Unknown,
+            _ => PendingKind::Retrying,
+        };
+        self.leave(i, None, Fate::Pending { due_ms, kind }, ctx);
     }
 
     fn carry_out(&mut self, i: usize, next: Next, ctx: &Ctx) {
         match next {
             Next::Send => self.permit(i, ctx),
-            // The turn is still ours: the next call follows at once, permitted by one write.
+            // The next call follows at once, permitted by one write; mostly the turn is still ours.
             Next::Wait {
                 pause: Pause::None, ..
-            } => self.apply(i, Event::Due, ctx),
+            } => self.take_on(i, ctx),
             Next::Wait { pause, kind } => self.wait(i, &pause, kind, ctx),
             Next::Finish(ending) => {
                 let finish = Finish {
@@ -320,6 +350,38 @@ impl User {
             Then::Leave { due_ms, kind, told },
             ctx,
         );
+    }
+
+    /// It has been in flight for long. What waits for its turn becomes pending, with nothing sent. A send that came
+    /// back in no time that a send can take is lost, wherever that was; its answer, should it come yet, is a fact still.
+    pub(super) fn overdue(&mut self, i: usize, ctx: &Ctx) {
+        let settings = &self.shard.world.settings;
+        let (id, send) = (self.active[i].id, self.active[i].progress.send);
+        let sent_for_ms = self.shard.world.clock.boot_ms() - self.active[i].sent_boot_ms;
+        let sending_max_ms =
+            settings.send_deadline_ms + settings.gateway_timeout_ms + SEND_GRACE_MS;
+        match self.active[i].stage {
+            Stage::Waiting if self.turn.leave(id) => self.queue(i, ctx),
+            Stage::Sending if sent_for_ms > sending_max_ms => {
+                let answer = Answer::Lost("no answer came back".into());
+                self.apply(i, Event::Answered { send, answer }, ctx);
+            }
+            _ => {}
+        }
+    }
+
+    /// It waits for its turn no longer: the store drives it on.
+    fn queue(&mut self, i: usize, ctx: &Ctx) {
+        if !self.active[i].is_accepted {
+            return self.accept_as(i, Verdict::Queue, ctx);
+        }
+        let due_ms = self.shard.world.clock.wall_ms() + self.shard.world.settings.queue_patience_ms;
+        if self.active[i].progress.state == State::Unknown {
+            let until = Pause::Until { ms: due_ms };
+            return self.wait(i, &until, PendingKind::Unknown, ctx);
+        }
+        let kind = PendingKind::Queued;
+        self.apply(i, Event::SetAside { kind, due_ms }, ctx);
     }
 
     /// The drain's deadline is over: what is on the wire is due once it must have ended.
@@ -397,7 +459,10 @@ impl User {
     }
 
     /// Hands the stage's write or read to the store.
-    fn write(&self, i: usize, ctx: &Ctx) {
+    fn write(&mut self, i: usize, ctx: &Ctx) {
+        self.calls = self.calls.wrapping_add(1);
+        let call = self.calls;
+        self.active[i].call = call;
         let Active {
             id,
             ref stage,
@@ -418,6 +483,7 @@ impl User {
                     write,
                     Done::to(answer, move |it| Stored {
                         id,
+                        call,
                         what: StoredWhat::Accept(it),
                     }),
                 );
@@ -425,6 +491,7 @@ impl User {
             (Stage::Advancing(write, _), _) => {
                 let done = Done::to(answer, move |it| Stored {
                     id,
+                    call,
                     what: StoredWhat::Advance(it),
                 });
                 store.advance((**write).clone(), done);
@@ -432,6 +499,7 @@ impl User {
             (Stage::Finishing(write), _) => {
                 let done = Done::to(answer, move |it| Stored {
                     id,
+                    call,
                     what: StoredWhat::Finish(it),
                 });
                 store.finish((**write).clone(), done);
@@ -441,6 +509,7 @@ impl User {
                     id,
                     Done::to(answer, move |it| Stored {
                         id,
+                        call,
                         what: StoredWhat::Load(it),
                     }),
                 );
@@ -450,9 +519,10 @@ impl User {
     }
 
     /// The store is being opened again: whether the write is durable is not known, and doing it again is harmless.
-    pub(super) fn store_again_later(&self, id: DonationId, ctx: &mut Ctx) {
+    pub(super) fn store_again_later(&self, i: usize, ctx: &mut Ctx) {
+        let (id, call) = (self.active[i].id, self.active[i].call);
         ctx.run_later(STORE_PAUSE, move |user, ctx| {
-            if let Some(i) = user.find(id) {
+            if let Some(i) = user.find(id).filter(|i| user.active[*i].call == call) {
                 user.write(i, ctx);
             }
         });
@@ -471,24 +541,25 @@ impl User {
             Advanced::Fenced => return self.fenced(i, ctx),
         }
         self.active[i].version = write.pending.version;
-        if write.told.is_some() {
-            self.active[i].last_told = write.told;
+        if !matches!(then, Then::Leave { .. }) {
+            self.active[i].told.extend(write.told);
         }
         let id = self.active[i].id;
         match then {
             Then::Send => self.send(i, ctx),
             Then::Rest { due_ms } => {
                 self.active[i].stage = Stage::Resting;
-                self.uncount(i, false);
+                self.active[i].in_flight = None;
                 self.give_turn_back(id, ctx);
                 self.shard.router.do_send(Quiet { id, due_ms });
             }
             Then::Leave { due_ms, kind, told } => {
                 self.leave(i, told, Fate::Pending { due_ms, kind }, ctx)
             }
+            Then::Queue if self.is_let_in() => self.take_on(i, ctx),
             Then::Queue => {
-                self.active[i].stage = Stage::Waiting;
-                self.take_turn(id, ctx);
+                let reason = Reason::VelocityBlocked;
+                self.apply(i, Event::Judged(Verdict::Refuse { reason }), ctx);
             }
         }
     }
@@ -499,7 +570,10 @@ impl User {
             other => return self.active[i].stage = other,
         };
         let (finish, has_pending_row) = match finished {
-            Finished::Done => (write.finish, write.pending),
+            Finished::Done => {
+                self.count_finish(i, &write.finish);
+                (write.finish, write.pending)
+            }
             Finished::Already(recorded) => match recorded.finish {
                 Some(finish) => (finish, recorded.pending.is_some()),
                 None => (write.finish, write.pending),
@@ -516,6 +590,8 @@ impl User {
             return;
         };
         active.stage = Stage::Sending;
+        let permitted_at_boot_ms = self.shard.world.clock.boot_ms();
+        active.sent_boot_ms = permitted_at_boot_ms;
         let send_deadline_ms = self.shard.world.settings.send_deadline_ms;
         let listed_s = donation.listed_s(&active.progress, send_deadline_ms);
         self.shard.gateway.do_send(Charge {
@@ -523,13 +599,12 @@ impl User {
             call: active.progress.call.clone(),
             intent: active.progress.intent.clone(),
             listed_s,
-            send: active.progress.send,
             is_live: active.progress.send == 1,
             permit: Permit {
                 lease: Arc::clone(&self.shard.lease),
-                permitted_at_boot_ms: self.shard.world.clock.boot_ms(),
+                permitted_at_boot_ms,
             },
-            reply: ctx.address(),
+            reply: Reply::new(ctx.address(), active.id, active.progress.send),
         });
     }
 
@@ -537,48 +612,48 @@ impl User {
 
     /// Another owner has the shard: whatever follows is its own. What was in flight here is dropped.
     fn fenced(&mut self, i: usize, ctx: &Ctx) {
-        let id = self.active[i].id;
         self.shard.lease.lose();
-        self.uncount(i, false);
-        self.drop_active(id);
+        self.shard.router.do_send(Fenced);
+        self.drop_active(self.active[i].id, ctx);
+    }
+
+    /// It is no longer in flight here, and nothing came of it.
+    pub(super) fn drop_active(&mut self, id: DonationId, ctx: &Ctx) {
+        self.active.retain(|active| active.id != id);
+        self.shard.router.do_send(Departed::dropped(id));
         self.give_turn_back(id, ctx);
     }
 
-    pub(super) fn drop_active(&mut self, id: DonationId) {
-        self.turn.leave(id);
-        self.active.retain(|active| active.id != id);
-        self.shard.router.do_send(Departed::dropped(id));
+    /// Once per finish, not per repeat.
+    fn count_finish(&self, i: usize, finish: &Finish) {
+        self.shard.world.telemetry.finished(&finish.ending);
+        let is_declined = finish.ending.attempts > 0 && finish.ending.state == State::Failed;
+        if let Some(campaign) = self.active[i].campaign.as_ref().filter(|_| is_declined) {
+            campaign.do_send(CardDeclined);
+        }
     }
 
     fn leave_finished(&mut self, i: usize, finish: &Finish, has_pending_row: bool, ctx: &Ctx) {
-        let declined = finish.ending.attempts > 0 && finish.ending.state == State::Failed;
-        self.uncount(i, declined);
-        let id = self.active[i].id;
         let settled = if finish.ending.state == State::Succeeded {
             Settled::Counted
         } else {
             Settled::Gone
         };
+        let id = self.active[i].id;
         self.window.borrow_mut().settle(id, settled);
-        self.shard.world.telemetry.finished(&finish.ending);
-        self.leave(
-            i,
-            Some(finish.told()),
-            Fate::Finished { has_pending_row },
-            ctx,
-        );
+        let fate = Fate::Finished { has_pending_row };
+        self.leave(i, Some(finish.told()), fate, ctx);
     }
 
     /// It is no longer in flight here: the router tells the world.
     pub(super) fn leave(&mut self, i: usize, told: Option<Told>, fate: Fate, ctx: &Ctx) {
-        self.uncount(i, false);
         let active = self.active.swap_remove(i);
         if let Some(donation) = active.donation {
             self.shard.router.do_send(Departed {
                 id: active.id,
                 donation: Some(donation),
                 told,
-                told_before: active.last_told,
+                told_before: active.told,
                 fate,
             });
         }

@@ -1,14 +1,14 @@
 //! What was read from the store is put to use: a due donation goes on, a hold is answered, a late answer is recorded.
 
 use actix::prelude::Context;
-use almoner_domain::answer::MoneyMoved;
+use almoner_domain::answer::{Answer, MoneyMoved};
 use almoner_domain::donation::{Event, PendingKind, State};
 use almoner_domain::outcome::RejectionReason;
 
 use super::active::{Load, Stage, Then};
 use super::{AnswerHold, User};
 use crate::ports::Recorded;
-use crate::router::{Departed, Fate, Refused};
+use crate::router::{Fate, Refused};
 
 impl User {
     pub(super) fn loaded(
@@ -23,30 +23,40 @@ impl User {
             other => return self.active[i].stage = other,
         };
         match (load, recorded) {
-            (Load::HoldAnswer(_), None) => self.refuse(i, RejectionReason::NotFound, ctx),
-            (_, None) => self.drop_active(id),
+            (Load::HoldAnswer(answer), None) => {
+                self.refuse(i, &answer, RejectionReason::NotFound, ctx);
+            }
+            (Load::Due, None) => self.drop_active(id, ctx),
+            (Load::LateAnswer { .. }, None) => {
+                self.active.swap_remove(i);
+            }
             (Load::Due, Some(recorded)) => self.due_loaded(i, recorded, ctx),
             (Load::HoldAnswer(answer), Some(recorded)) => {
                 self.hold_answered(i, &answer, recorded, ctx)
             }
             (Load::LateAnswer { send, answer }, Some(recorded)) => {
-                let unfinished = recorded.finish.is_none();
-                self.put_recorded(i, &recorded);
-                if unfinished && answer.money() == MoneyMoved::Charged {
-                    self.active[i].note_answer(send, &answer);
-                    self.apply(
-                        i,
-                        Event::Answered {
-                            send,
-                            answer: *answer,
-                        },
-                        ctx,
-                    );
-                } else {
-                    self.active.swap_remove(i);
-                }
+                self.late_answer_loaded(i, send, *answer, &recorded, ctx);
             }
         }
+    }
+
+    /// What a late answer says is history, unless it says that the user was charged.
+    fn late_answer_loaded(
+        &mut self,
+        i: usize,
+        send: u16,
+        answer: Answer,
+        recorded: &Recorded,
+        ctx: &Context<Self>,
+    ) {
+        self.put_recorded(i, recorded);
+        if recorded.finish.is_none() && answer.money() == MoneyMoved::Charged {
+            self.active[i].note_answer(send, &answer);
+            if self.apply_news(i, Event::Answered { send, answer }, ctx) {
+                return;
+            }
+        }
+        self.active.swap_remove(i);
     }
 
     fn due_loaded(&mut self, i: usize, recorded: Box<Recorded>, ctx: &Context<Self>) {
@@ -85,7 +95,7 @@ impl User {
         ctx: &Context<Self>,
     ) {
         if recorded.donation.request.user_id != answer.hold.user_id {
-            return self.refuse(i, RejectionReason::WrongUser, ctx);
+            return self.refuse(i, answer, RejectionReason::WrongUser, ctx);
         }
         self.put_window(&recorded);
         if recorded.answered_by.as_ref() == Some(&answer.place) {
@@ -100,13 +110,12 @@ impl User {
             } else {
                 RejectionReason::NotHeld
             };
-            return self.refuse(i, reason, ctx);
+            return self.refuse(i, answer, reason, ctx);
         }
         if answer.recorded_at_ms > self.active[i].progress.hold_lapses_at_ms {
-            self.shard.router.do_send(Refused::hold_answer(
-                self.active[i].id,
-                RejectionReason::TooLate,
-            ));
+            let (id, place) = (self.active[i].id, answer.place.clone());
+            let refused = Refused::too_late(id, place);
+            self.shard.router.do_send(refused);
             return self.apply(i, Event::HoldLapsed, ctx);
         }
         self.active[i].answered_by = Some(answer.place.clone());
@@ -143,10 +152,16 @@ impl User {
         }
     }
 
-    fn refuse(&mut self, i: usize, reason: RejectionReason, ctx: &Context<Self>) {
+    fn refuse(
+        &mut self,
+        i: usize,
+        answer: &AnswerHold,
+        reason: RejectionReason,
+        ctx: &Context<Self>,
+    ) {
         let id = self.active.swap_remove(i).id;
-        self.shard.router.do_send(Refused::hold_answer(id, reason));
-        self.shard.router.do_send(Departed::dropped(id));
+        let refused = Refused::hold_answer(id, answer.place.clone(), reason);
+        self.shard.router.do_send(refused);
         self.give_turn_back(id, ctx);
     }
 }

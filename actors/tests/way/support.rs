@@ -131,7 +131,8 @@ pub struct Instance {
     pub durable: Durable,
     pub world: Arc<World>,
     pub intake: ShardIntake,
-    pub alarms: UnboundedReceiver<Alarm>,
+    /// Held, so that alarms have somewhere to go.
+    _alarms: UnboundedReceiver<Alarm>,
     pub next_offset: i64,
     _gateway: Addr<GatewayActor>,
 }
@@ -182,7 +183,7 @@ impl Instance {
             durable: durable.clone(),
             world,
             intake,
-            alarms,
+            _alarms: alarms,
             next_offset,
             _gateway: gateway,
         }

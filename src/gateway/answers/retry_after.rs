@@ -8,7 +8,7 @@ const LONGEST_S: u64 = 3_600;
 
 /// What `Retry-After` asks for, in milliseconds; a date counts from the answer's own `Date`, so that no clock of ours
 /// is needed. `None` where there is none that can be read.
-pub(super) fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+pub(in crate::gateway) fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = match text.parse::<u64>() {
         Ok(seconds) => seconds,

@@ -410,16 +410,15 @@ fn an_intent_that_is_not_the_donations_is_no_answer() {
     }
 }
 
+/// A page of the list with these intents.
+fn page(rows: &[String], has_more: bool) -> Reply {
+    let data = rows.join(",");
+    let body = format!(r#"{{"object":"list","url":"/v1","has_more":{has_more},"data":[{data}]}}"#);
+    reply(200, &[], body)
+}
+
 #[test]
-fn a_page_shows_the_donations_own_intents_and_where_the_next_one_starts() {
-    let page = |rows: &[String], has_more: bool| {
-        let data = rows.join(",");
-        reply(
-            200,
-            &[],
-            format!(r#"{{"object":"list","url":"/v1","has_more":{has_more},"data":[{data}]}}"#),
-        )
-    };
+fn a_page_shows_every_intent_and_where_the_next_one_starts() {
     let foreign = shown("pi_9", "requires_capture", 7, "usd", "{}");
     let rows = [
         intent("pi_3", "succeeded"),
@@ -427,32 +426,53 @@ fn a_page_shows_the_donations_own_intents_and_where_the_next_one_starts() {
         intent("pi_1", "canceled"),
         foreign,
     ];
-    let read = |reply: &Reply| read_page(&expected(&Call::List, None), reply);
+    let read = |reply: &Reply| {
+        let mut owners = Vec::new();
+        let next_after = read_page(reply, |intent| {
+            owners.push(intent.donation_id().map(str::to_owned));
+        });
+        (owners, next_after)
+    };
 
-    let listed = read(&page(&rows, true)).unwrap().unwrap();
-    let own_intents = [
-        own("pi_3", IntentStatus::Succeeded),
-        own("pi_1", IntentStatus::Canceled),
-    ];
-    assert_eq!(listed.own, own_intents);
-    assert_eq!(listed.next_after.as_deref(), Some("pi_9"));
+    let (owners, next_after) = read(&page(&rows, true));
+    let own = Some(ID.to_owned());
+    assert_eq!(owners, [own.clone(), None, own, None]);
+    assert_eq!(next_after, Ok(Ok(Some("pi_9".to_owned()))));
+    assert_eq!(read(&page(&[], false)), (vec![], Ok(Ok(None))));
 
-    let last = read(&page(&[], false)).unwrap().unwrap();
-    assert_eq!((last.own.len(), last.next_after), (0, None));
+    for no_page in [
+        page(&[], true),
+        reply(200, &[], intent("pi_1", "succeeded")),
+    ] {
+        let (_, outcome) = read(&no_page);
+        assert!(
+            matches!(outcome, Err(Useless::Unreadable { .. })),
+            "{outcome:?}"
+        );
+    }
+}
 
-    let endless = read(&page(&[], true));
-    assert!(matches!(endless, Err(Useless::Unreadable { .. })));
-    let not_a_list = read(&reply(200, &[], intent("pi_1", "succeeded")));
-    assert!(matches!(not_a_list, Err(Useless::Unreadable { .. })));
-    let other_amount = intent("pi_1", "succeeded").replace("1250", "1251");
-    let disputed = read(&page(&[other_amount], false));
-    assert!(matches!(disputed, Err(Useless::NotOurs(_))));
-    let limited = read(&reply(429, &[], "{}".into())).unwrap().unwrap_err();
-    assert_eq!(
-        limited,
-        Answer::RateLimited {
-            retry_after_ms: None
-        }
+#[test]
+fn an_answer_in_place_of_a_page_is_nobodys_intent() {
+    let in_place = |status, body| read_page(&reply(status, &[], body), |_| panic!("shown"));
+    let limited = Answer::RateLimited {
+        retry_after_ms: None,
+    };
+    assert_eq!(in_place(429, "{}".into()), Ok(Err(limited)));
+    let carrying = error(&format!(
+        r#""type":"invalid_request_error","code":"payment_intent_unexpected_state",
+        "payment_intent":{}"#,
+        intent("pi_1", "succeeded")
+    ));
+    let answer = in_place(400, carrying.clone());
+    assert!(
+        matches!(answer, Ok(Err(Answer::OurDefect { status: 400, .. }))),
+        "{answer:?}"
+    );
+    let declined = in_place(402, carrying);
+    assert!(
+        matches!(declined, Err(Useless::Unreadable { .. })),
+        "{declined:?}"
     );
 }
 

@@ -7,11 +7,11 @@ use serde::Deserialize;
 /// Text that is borrowed unless it holds escapes.
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(in crate::gateway) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A payment intent.
 #[derive(Deserialize)]
-pub(super) struct WireIntent<'a> {
+pub(in crate::gateway) struct WireIntent<'a> {
     #[serde(borrow)]
     pub id: Text<'a>,
     #[serde(borrow)]
@@ -76,7 +76,7 @@ impl Text<'_> {
 
 impl WireIntent<'_> {
     /// The donation that it says it is for.
-    pub(super) fn donation_id(&self) -> Option<&str> {
+    pub(in crate::gateway) fn donation_id(&self) -> Option<&str> {
         let id = self.metadata.as_ref()?.donation_id.as_ref()?;
         Some(id.as_str())
     }

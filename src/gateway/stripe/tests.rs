@@ -134,9 +134,9 @@ fn each_call_has_its_address_its_key_and_its_bytes() {
 
 #[test]
 fn a_further_page_starts_after_the_last_intent() {
-    let call = call(Call::List, None, 1);
+    let version = Version::numbered(1).unwrap();
     let request = requests("https://api.stripe.com")
-        .page(&Prepared::new(&call).unwrap(), Some("pi_7"))
+        .page(version, (100, 200), Some("pi_7"))
         .unwrap();
     let query = request.uri().query().unwrap();
     assert!(query.ends_with("&starting_after=pi_7"), "{query}");
