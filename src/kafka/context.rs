@@ -42,15 +42,18 @@ impl PlainContext {
             return;
         }
         self.metrics.error();
-        tracing::warn!(target: "almoner::kafka", "{error}: {reason}");
-        // That all brokers are down says less than why the last one is.
+        // That all brokers are down says less than why the last one is, and comes hundredfold.
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             return;
         }
-        *self
+        let mut last = self
             .last_error
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+            .unwrap_or_else(PoisonError::into_inner);
+        if last.as_deref() != Some(reason) {
+            tracing::warn!(target: "almoner::kafka", "{error}: {reason}");
+            *last = Some(reason.to_owned());
+        }
     }
 }
 
