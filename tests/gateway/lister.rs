@@ -221,6 +221,7 @@ fn an_intent_of_another_amount_spoils_its_own_donations_answer_alone() {
     let gateway = gateway(&options(&server.url()));
     let held = book.hold();
     let calls: Vec<_> = (0..=2).map(|n| list(&gateway, n)).collect();
+    held.begun();
     drop(held);
     let answers: Vec<_> = calls.iter().map(wait).collect();
     assert_eq!(ids(&answers[0]), ["pi_0"]);
