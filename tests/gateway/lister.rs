@@ -20,7 +20,7 @@ const PAGE: usize = 100;
 /// A gateway with intents, the newest last, which shows pages of them and can be held up or made to fail.
 struct Book {
     intents: Mutex<Vec<String>>,
-    /// Who takes an intent from here holds up the first page that was asked for; dropped, it goes on.
+    /// If set, the next first page says here that it was asked for, and is answered once the other end is dropped.
     held: Mutex<Option<(Sender<()>, Receiver<()>)>>,
     fails: Mutex<Fails>,
     failed: AtomicUsize,
