@@ -18,8 +18,8 @@ use super::Client;
 use super::stripe::Prepared;
 use reading::{Waiting, clusters};
 
-/// Between two rounds of readings there is at least this much quiet, and twice the time that the last one took, so that
-/// reading takes at most a third of the time; but nobody waits longer than this for one to begin.
+/// After a round of readings there is quiet for twice the time that it took, so that reading takes at most a third of
+/// the time; but never less than the one, nor more than the other.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 

@@ -20,7 +20,7 @@ const PAGE: usize = 100;
 /// A gateway with intents, the newest last, which shows pages of them and can be held up or made to fail.
 struct Book {
     intents: Mutex<Vec<String>>,
-    /// Who takes an intent from here holds up the first page that was asked for; dropped, it goes on.
+    /// If set, the next first page says here that it was asked for, and is answered once the other end is dropped.
     held: Mutex<Option<(Sender<()>, Receiver<()>)>>,
     fails: Mutex<Fails>,
     failed: AtomicUsize,
@@ -221,6 +221,7 @@ fn an_intent_of_another_amount_spoils_its_own_donations_answer_alone() {
     let gateway = gateway(&options(&server.url()));
     let held = book.hold();
     let calls: Vec<_> = (0..=2).map(|n| list(&gateway, n)).collect();
+    held.begun();
     drop(held);
     let answers: Vec<_> = calls.iter().map(wait).collect();
     assert_eq!(ids(&answers[0]), ["pi_0"]);
