@@ -146,6 +146,7 @@ impl App {
         let gateway = StripeGateway::new(&gateway_options(config), runtimes.io.handle().clone())?;
         let kafka = kafka_options(config);
         let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
+        store.hold_to_partitions(partitions)?;
         let outcomes = Arc::new(KafkaOutcomes::start(&kafka)?);
         let campaigns = read_campaigns(&kafka, &store, &outcomes)?;
         let prepared = Prepared::new(&kafka)?;

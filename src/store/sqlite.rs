@@ -82,6 +82,17 @@ pub enum OpenError {
     /// The database was replaced while it was open.
     #[error("another database was put in this one's place: stop, and put the right one back")]
     AnotherStore,
+    /// The requests topic has another number of partitions than when the store was first used.
+    #[error(
+        "the requests topic has {now} partitions, and this store was made for {recorded}: a user's shard follows from \
+         the number, so it is fixed; give the topic {recorded} partitions again, or begin with an empty folder"
+    )]
+    Partitions {
+        /// As recorded.
+        recorded: u32,
+        /// As the broker says.
+        now: u32,
+    },
     /// Anything else that the engine says.
     #[error("the database cannot be opened: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -139,6 +150,26 @@ impl SqliteStore {
     /// The engine's.
     pub fn books(&self) -> Result<Books, BooksError> {
         Books::open(self.folder.path())
+    }
+
+    /// Holds the store to the number of partitions that it was first used with.
+    ///
+    /// # Errors
+    /// [`OpenError::Partitions`] where it is another one now.
+    pub fn hold_to_partitions(&self, now: u32) -> Result<(), OpenError> {
+        let connection = rusqlite::Connection::open(folder::database(self.folder.path()))?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        connection.execute(
+            "UPDATE store SET partitions = ?1 WHERE partitions IS NULL",
+            [now],
+        )?;
+        let recorded =
+            connection.query_row("SELECT partitions FROM store", [], |row| row.get(0))?;
+        if recorded == now {
+            Ok(())
+        } else {
+            Err(OpenError::Partitions { recorded, now })
+        }
     }
 
     /// Whether it takes writes: not while it is being opened again after a failed one.

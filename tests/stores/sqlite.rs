@@ -363,3 +363,18 @@ fn a_refusal_before_any_charge_moves_nothing() {
     let totals = Books::open(folder.path()).unwrap().totals().unwrap();
     assert_eq!((totals.movements.len(), totals.campaign_days.len()), (0, 0));
 }
+
+#[test]
+fn the_number_of_partitions_is_fixed_by_the_first_start() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let store = almoner::store::sqlite::SqliteStore::open(folder.path()).unwrap();
+        store.hold_to_partitions(16).unwrap();
+    }
+    let store = almoner::store::sqlite::SqliteStore::open(folder.path()).unwrap();
+    let refused = store.hold_to_partitions(32).unwrap_err().to_string();
+    assert!(
+        refused.contains("has 32 partitions") && refused.contains("made for 16"),
+        "{refused}"
+    );
+}

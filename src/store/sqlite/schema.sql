@@ -5,9 +5,11 @@
 CREATE TABLE store (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     identity BLOB NOT NULL,
-    log_generation INTEGER NOT NULL
+    log_generation INTEGER NOT NULL,
+    -- How many partitions the requests topic has: a user's shard follows from it, so it is fixed by the first start.
+    partitions INTEGER
 ) STRICT;
-INSERT INTO store VALUES (1, randomblob(16), 1);
+INSERT INTO store VALUES (1, randomblob(16), 1, NULL);
 
 -- The permanent key: the first write of an id wins.
 CREATE TABLE donation_key (
