@@ -208,7 +208,8 @@ impl GatewayActor {
             self.breaker.answered(BreakerSignal::Busy, now_boot_ms); // a probe that was not sent is given back
             return; // dropped, the reply says so
         }
-        let on_the_wire = OnTheWire::of(&self.in_flight);
+        // A list waits for the next reading with all others: it holds no connection meanwhile.
+        let on_the_wire = (call != Call::List).then(|| OnTheWire::of(&self.in_flight));
         let gateway = ctx.address();
         let who = Who {
             user: hash(donation.request.user_id.as_str()),
