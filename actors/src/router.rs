@@ -351,7 +351,7 @@ impl Handler<GoOn> for Router {
             Phase::Claiming | Phase::Reading => self.claim(ctx),
             Phase::Refused | Phase::Gone { .. } => {}
             Phase::Ready => {
-                self.send_flights_again(|_| true, ctx);
+                self.send_flights_again(|_| true);
                 self.publish_flights_again(ctx);
                 self.publish_all_loose_again(ctx);
                 let ids: Vec<DonationId> = self.unacknowledged.iter().copied().collect();
@@ -445,11 +445,11 @@ impl Handler<Refused> for Router {
 impl Handler<UserReport> for Router {
     type Result = ();
 
-    fn handle(&mut self, UserReport { user_id, report }: UserReport, ctx: &mut Self::Context) {
+    fn handle(&mut self, UserReport { user_id, report }: UserReport, _: &mut Self::Context) {
         match report {
             Report::Restarted { .. } => {
                 self.world.telemetry.actor_restarted("user");
-                self.send_flights_again(|work| *work.user_id() == user_id, ctx);
+                self.send_flights_again(|work| *work.user_id() == user_id);
             }
             Report::Quarantined { panic } => self.quarantine_user(&user_id, &panic),
             Report::Stopped => {}

@@ -196,6 +196,10 @@ impl User {
         let at_ms = donation.recorded_at_ms;
         let mut window = self.window.borrow_mut();
         window.prune(at_ms, settings.duplicate_window_ms);
+        let known = (window.entries().iter()).find(|entry| entry.id() == donation.request.id);
+        if known.is_some_and(|entry| entry.standing() == Standing::Open) {
+            return None; // it was let through, and is sent again after a crash: later ones are doubles of it
+        }
         let suspect = window.suspect(&donation.request, at_ms, settings.duplicate_window_ms);
         let verdict = match suspect {
             Some(_) if window.held_count() >= settings.user_held_max => Some(Verdict::Refuse {

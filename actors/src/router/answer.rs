@@ -7,6 +7,7 @@ use almoner_domain::dead_letter::DeadLetter;
 use almoner_domain::donation::Trace;
 use almoner_domain::ids::{DonationId, Place};
 use almoner_domain::outcome::{Rejection, RejectionReason};
+use smallvec::SmallVec;
 
 use super::flight::{HoldRecord, Work};
 use super::tick::Again;
@@ -53,7 +54,9 @@ impl Router {
         }
         let offset = incoming.offset;
         match incoming.as_dead_letter(&self.world, "the shard's router crashed on it") {
-            Some(letter) => self.publish_loose(offset, Loose::DeadLetter(Box::new(letter)), ctx),
+            Some(letter) => {
+                self.publish_loose([(offset, Loose::DeadLetter(Box::new(letter)))], ctx);
+            }
             None => self.world.raise(Alarm::Escalated {
                 what: format!(
                     "the record at offset {offset} of shard {} crashes its router",
@@ -111,10 +114,12 @@ impl Router {
                 place,
                 trace,
             } => {
-                self.publish_loose(offset, Loose::Rejection(rejection, place, trace), ctx);
+                self.publish_loose([(offset, Loose::Rejection(rejection, place, trace))], ctx);
             }
-            Asked::Dead(letter) => self.publish_loose(offset, Loose::DeadLetter(letter), ctx),
-            Asked::Elsewhere(forward) => self.publish_loose(offset, Loose::Forward(forward), ctx),
+            Asked::Dead(letter) => self.publish_loose([(offset, Loose::DeadLetter(letter))], ctx),
+            Asked::Elsewhere(forward) => {
+                self.publish_loose([(offset, Loose::Forward(forward))], ctx);
+            }
         }
     }
 
@@ -133,13 +138,16 @@ impl Router {
             Work::AnswerHold(record) => (hold_refused(record, refused.reason), None),
             Work::Due(_) => return,
         };
-        for place in std::mem::take(&mut flight.tickets) {
-            let loose = Loose::Rejection(Box::new(rejection.clone()), place.clone(), trace.clone());
-            self.publish_loose(place.offset, loose, ctx);
-        }
+        let tickets = std::mem::take(&mut flight.tickets);
         if refused.is_end {
             self.end_refused(refused.id, ctx);
         }
+        let reject = |place: Place| {
+            let offset = place.offset;
+            let rejection = Box::new(rejection.clone());
+            (offset, Loose::Rejection(rejection, place, trace.clone()))
+        };
+        self.publish_loose(tickets.into_iter().map(reject), ctx);
     }
 
     /// Requests of a flight that were never accepted and cannot be: each record becomes a dead letter.
@@ -153,25 +161,37 @@ impl Router {
             Work::AnswerHold(record) => record.as_dead_letter(&self.world, detail),
             Work::Due(_) => return,
         };
-        for place in std::mem::take(&mut flight.tickets) {
-            let offset = place.offset;
+        let tickets = std::mem::take(&mut flight.tickets);
+        self.end_refused(id, ctx);
+        let bury = |Place { offset, .. }: Place| {
             let letter = DeadLetter {
                 offset,
                 ..letter.clone()
             };
-            self.publish_loose(offset, Loose::DeadLetter(Box::new(letter)), ctx);
-        }
-        self.end_refused(id, ctx);
+            (offset, Loose::DeadLetter(Box::new(letter)))
+        };
+        self.publish_loose(tickets.into_iter().map(bury), ctx);
     }
 
-    fn publish_loose(&mut self, offset: i64, loose: Loose, ctx: &Context<Self>) {
-        match &loose {
-            Loose::Rejection(rejection, ..) => self.world.telemetry.rejected(rejection),
-            Loose::DeadLetter(letter) => self.world.telemetry.dead_letter(letter),
-            Loose::Forward(_) => {}
+    /// All is kept before the first one is published, since a port may panic.
+    fn publish_loose(
+        &mut self,
+        answers: impl IntoIterator<Item = (i64, Loose)>,
+        ctx: &Context<Self>,
+    ) {
+        let mut offsets = SmallVec::<[i64; 1]>::new();
+        for (offset, loose) in answers {
+            match &loose {
+                Loose::Rejection(rejection, ..) => self.world.telemetry.rejected(rejection),
+                Loose::DeadLetter(letter) => self.world.telemetry.dead_letter(letter),
+                Loose::Forward(_) => {}
+            }
+            self.loose.insert(offset, loose);
+            offsets.push(offset);
         }
-        self.loose.insert(offset, loose);
-        self.publish_loose_again(offset, ctx);
+        for offset in offsets {
+            self.publish_loose_again(offset, ctx);
+        }
     }
 
     pub(super) fn publish_loose_again(&self, offset: i64, ctx: &Context<Self>) {

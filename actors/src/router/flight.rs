@@ -186,7 +186,7 @@ impl Router {
     pub(super) fn ask(&mut self, id: DonationId, work: Work, ctx: &Context<Self>) {
         let Some(flight) = self.flights.get_mut(&id) else {
             let flight = Flight::new(work, self.world.clock.boot_ms());
-            return self.launch(id, flight, ctx);
+            return self.launch(id, flight);
         };
         if !flight.work.is_repeated_by(&work) {
             return flight.after.push(work);
@@ -202,7 +202,7 @@ impl Router {
     }
 
     /// Begins a flight at its user.
-    pub(super) fn launch(&mut self, id: DonationId, mut flight: Flight, ctx: &Context<Self>) {
+    pub(super) fn launch(&mut self, id: DonationId, mut flight: Flight) {
         let Some(shard) = &self.shard else { return };
         flight.was_pending = self.pending.take(id);
         let (user, boot_ms) = (flight.work.user_id(), flight.since_boot_ms);
@@ -212,29 +212,29 @@ impl Router {
         }
         self.flights.insert(id, flight);
         if user.is_none() {
-            self.look_after_quarantined(id, ctx);
+            self.again_later(Again::LookAfter(id));
         }
     }
 
     /// Sends flights that are at their users again, after a crash there or here.
-    pub(super) fn send_flights_again(
-        &mut self,
-        which: impl Fn(&Work) -> bool,
-        ctx: &Context<Self>,
-    ) {
+    pub(super) fn send_flights_again(&mut self, which: impl Fn(&Work) -> bool) {
         let at_user = self
             .flights
             .iter()
             .filter(|(_, flight)| flight.is_at_user() && which(&flight.work));
-        let ids: Vec<DonationId> = at_user.map(|(id, _)| *id).collect();
+        let offset = |work: &Work| work.place().map(|place| place.offset);
+        let mut ids: Vec<_> = at_user
+            .map(|(id, flight)| (offset(&flight.work), *id))
+            .collect();
+        ids.sort_unstable(); // in the order in which they came
         let boot_ms = self.world.clock.boot_ms();
-        for id in ids {
+        for (_, id) in ids {
             let (Some(shard), Some(flight)) = (&self.shard, self.flights.get(&id)) else {
                 continue;
             };
             match self.slots.user(shard, flight.work.user_id(), boot_ms) {
                 Some(user) => flight.send_to(id, &user),
-                None => self.look_after_quarantined(id, ctx),
+                None => self.again_later(Again::LookAfter(id)),
             }
         }
     }
@@ -324,15 +324,13 @@ impl Router {
         self.world
             .telemetry
             .whole_ms(boot_ms - flight.since_boot_ms);
+        let mut has_pending_row = false;
         match flight.fate {
             // The offsets stay as they are: whoever owns the shard next reads the records again.
             Some(Fate::Dropped) | None => return self.begin_after(id, flight.after, ctx),
-            Some(Fate::Finished { has_pending_row }) => {
-                if has_pending_row {
-                    self.unacknowledged.insert(id);
-                    self.acknowledge(id, ctx);
-                }
-            }
+            Some(Fate::Finished {
+                has_pending_row: has,
+            }) => has_pending_row = has,
             Some(Fate::Pending { due_ms, kind }) => {
                 let user_id = match &flight.donation {
                     Some(donation) => donation.request.user_id.clone(),
@@ -352,6 +350,10 @@ impl Router {
             self.done(place.offset);
         }
         self.begin_after(id, flight.after, ctx);
+        if has_pending_row {
+            self.unacknowledged.insert(id);
+            self.acknowledge(id, ctx); // last, since a port may panic
+        }
     }
 
     /// Its records are answered by other means, and nothing came of it: what was pending is so still.

@@ -135,7 +135,7 @@ impl Router {
         if self.phase.is_ready() {
             self.wake_quiet();
             if self.drain.is_none() {
-                self.wake_due(ctx);
+                self.wake_due();
             }
             self.look_for_overdue(boot_ms);
             self.passivate(boot_ms);
@@ -194,7 +194,7 @@ impl Router {
         }
     }
 
-    fn wake_due(&mut self, ctx: &Context<Self>) {
+    fn wake_due(&mut self) {
         let now_ms = self.world.clock.wall_ms();
         let boot_ms = self.world.clock.boot_ms();
         let mut room = DUE_AT_ONCE_MAX.saturating_sub(self.due_flights());
@@ -204,7 +204,7 @@ impl Router {
         {
             room -= 1;
             let flight = Flight::new(Work::Due(entry.user_id.clone()), boot_ms);
-            self.launch(id, flight, ctx);
+            self.launch(id, flight);
         }
     }
 

@@ -1,6 +1,7 @@
 //! An instance with everything in memory, on one thread, in virtual time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::prelude::Addr;
@@ -11,7 +12,7 @@ use almoner_actors::memory::{
     FixedDice, MemoryGateway, MemoryOutcomes, MemorySource, MemoryStore, Plan, TokioClock,
 };
 use almoner_actors::ports::{
-    Admission, Clock, Done, Gateway, GatewayCall, Intake, LogRange, RawRecord, Store, TimestampType,
+    Admission, Clock, Done, GatewayCall, Intake, LogRange, RawRecord, Store, TimestampType,
 };
 use almoner_actors::telemetry::Telemetry;
 use almoner_actors::watchers::Watchers;
@@ -25,8 +26,12 @@ use almoner_domain::partition::Partitioner;
 use almoner_domain::request::{self, DonationRequest, HoldAnswer, Request};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::faults::{Faults, Faulty};
+
 pub const START_MS: i64 = 1_790_000_000_000;
 pub const SHARD: Shard = Shard(0);
+pub const SUCCEEDED: &str = "donation.succeeded";
+pub const ASKED: &str = "donation.needs_confirmation";
 
 pub fn settings() -> Settings {
     Settings {
@@ -89,6 +94,7 @@ pub struct Durable {
     pub gateway: Arc<MemoryGateway>,
     pub outcomes: Arc<MemoryOutcomes>,
     pub source: Arc<MemorySource>,
+    pub faults: Faults,
 }
 
 impl Durable {
@@ -100,6 +106,7 @@ impl Durable {
             store: Arc::default(),
             outcomes: Arc::default(),
             source: Arc::default(),
+            faults: Faults::default(),
         };
         durable.store.put_campaign(
             CampaignChange::Described(campaign("camp", Status::Open)),
@@ -110,6 +117,52 @@ impl Durable {
             Done::new(|_| {}),
         );
         durable
+    }
+}
+
+impl Durable {
+    fn port<P>(&self, inner: &Arc<P>, alive: &Arc<AtomicBool>) -> Arc<Faulty<P>> {
+        Arc::new(Faulty {
+            inner: Arc::clone(inner),
+            faults: self.faults.clone(),
+            alive: Arc::clone(alive),
+        })
+    }
+
+    /// The planner is told the call's number, from 1.
+    pub fn counted(mut planner: impl FnMut(u32, &GatewayCall) -> Plan + Send + 'static) -> Self {
+        let mut calls = 0;
+        Self::new(move |call| {
+            calls += 1;
+            planner(calls, call)
+        })
+    }
+
+    /// The first calls go like this, and the rest succeed.
+    pub fn at_first(calls: u32, plan: Plan) -> Self {
+        Self::counted(move |n, _| {
+            if n <= calls {
+                plan.clone()
+            } else {
+                Plan::Execute
+            }
+        })
+    }
+
+    /// Everything succeeds.
+    pub fn plain() -> Self {
+        Self::new(|_| Plan::Execute)
+    }
+
+    /// The log as a new owner finds it.
+    pub fn log(&self, high: i64) -> LogRange {
+        let committed = self.source.commits().last().map(|it| it.next_offset);
+        let low = 0;
+        LogRange {
+            committed,
+            low,
+            high,
+        }
     }
 }
 
@@ -134,6 +187,7 @@ pub struct Instance {
     /// Held, so that alarms have somewhere to go.
     _alarms: UnboundedReceiver<Alarm>,
     pub next_offset: i64,
+    alive: Arc<AtomicBool>,
     _gateway: Addr<GatewayActor>,
 }
 
@@ -151,12 +205,13 @@ impl Instance {
     }
 
     pub fn start_with(durable: &Durable, settings: Settings, log: LogRange) -> Self {
+        let alive = Arc::new(AtomicBool::new(true));
         let (sender, alarms) = tokio::sync::mpsc::unbounded_channel();
         let world = Arc::new(World {
-            store: durable.store.clone(),
-            gateway: Arc::clone(&durable.gateway) as Arc<dyn Gateway>,
-            outcomes: durable.outcomes.clone(),
-            source: durable.source.clone(),
+            store: durable.port(&durable.store, &alive),
+            gateway: durable.port(&durable.gateway, &alive),
+            outcomes: durable.port(&durable.outcomes, &alive),
+            source: durable.port(&durable.source, &alive),
             clock: durable.clock.clone(),
             dice: Arc::new(FixedDice(0.5)),
             credits: Credits::new(settings.in_flight_max),
@@ -185,6 +240,7 @@ impl Instance {
             intake,
             _alarms: alarms,
             next_offset,
+            alive,
             _gateway: gateway,
         }
     }
@@ -201,18 +257,46 @@ impl Instance {
         offset
     }
 
+    pub fn donate(&mut self, n: u32, user: &str, amount_minor: u64) -> i64 {
+        self.publish(&Request::Donate(donate(n, user, amount_minor)))
+    }
+
+    pub fn confirm(&mut self, n: u32, user: &str) -> i64 {
+        self.publish(&Request::Confirm(hold_answer(n, user)))
+    }
+
+    pub fn cancel(&mut self, n: u32, user: &str) -> i64 {
+        self.publish(&Request::Cancel(hold_answer(n, user)))
+    }
+
     pub fn publish_at(&mut self, offset: i64, key: &[u8], value: &[u8]) {
+        let now_ms = self.durable.clock.wall_ms();
+        assert_eq!(self.offer(offset, now_ms, key, value), Admission::Taken);
+        self.intake.flush();
+    }
+
+    pub fn offer(&mut self, offset: i64, timestamp_ms: i64, key: &[u8], value: &[u8]) -> Admission {
         let record = RawRecord {
             topic: "donations.requests",
             shard: SHARD,
             offset,
-            timestamp_ms: self.durable.clock.wall_ms(),
+            timestamp_ms,
             timestamp_type: TimestampType::LogAppendTime,
             key: Some(key),
             value: Some(value),
             headers: Vec::new(),
         };
-        assert_eq!(self.intake.offer(&record), Admission::Taken);
+        self.intake.offer(&record)
+    }
+
+    /// One request after another, each with its record's time, in one batch.
+    pub fn backlog(&mut self, requests: &[(i64, Request)]) {
+        for (timestamp_ms, request) in requests {
+            let (key, value) = (request.user_id().to_string(), request::encode(request));
+            let taken = self.offer(self.next_offset, *timestamp_ms, key.as_bytes(), &value);
+            assert_eq!(taken, Admission::Taken);
+            self.next_offset += 1;
+        }
         self.intake.flush();
     }
 
@@ -252,12 +336,82 @@ impl Instance {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("not within an hour: {what}; outcomes {:?}", self.outcomes());
+        let outcomes = self.outcomes();
+        let last = &outcomes[outcomes.len().saturating_sub(10)..];
+        panic!("not within an hour: {what}; the last outcomes: {last:#?}");
     }
 
-    /// The process dies: nothing in memory is left.
+    /// Until so many calls have reached the gateway.
+    pub async fn until_calls(&self, calls: u64) {
+        self.until("on the wire", |it| it.durable.gateway.calls() == calls)
+            .await;
+    }
+
+    /// Goes on for so long.
+    pub async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// The log has ended where reading stands.
+    pub fn at_end(&mut self) {
+        let now_ms = self.world.clock.wall_ms();
+        self.intake.at_end(SHARD, self.next_offset, now_ms);
+    }
+
+    /// Until the last event of the donation is this one.
+    pub async fn until_last(&self, n: u32, event: &str) {
+        self.until(event, |it| {
+            it.events_of(id(n)).last().is_some_and(|last| last == event)
+        })
+        .await;
+    }
+
+    pub async fn until_committed(&self, next_offset: i64) {
+        let what = format!("committed {next_offset}");
+        self.until(&what, |it| it.committed() == next_offset).await;
+    }
+
+    /// All is done: nothing is in flight, nothing unfinished, no event without its predecessor.
+    pub async fn settled(&self) {
+        self.until_committed(self.next_offset).await;
+        assert_eq!(self.world.credits.in_flight(), 0);
+        self.until_all_finished().await;
+    }
+
+    pub async fn until_all_finished(&self) {
+        self.until("nothing is unfinished", |it| {
+            let all = it.durable.store.all();
+            all.iter()
+                .all(|it| it.finish.is_some() && it.pending.is_none())
+        })
+        .await;
+    }
+
+    /// A planned handover, through to its end.
+    pub async fn hand_over(mut self) -> Durable {
+        let (done, drained) = tokio::sync::oneshot::channel();
+        self.intake
+            .revoke(&[SHARD], Done::new(move |()| drop(done.send(()))));
+        let within = Duration::from_secs(60);
+        tokio::time::timeout(within, drained)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(self.world.credits.in_flight(), 0);
+        self.durable
+    }
+
+    /// The process dies: nothing in memory is left, and what is on the wire is answered to nobody.
     pub fn die(mut self) -> Durable {
+        self.alive.store(false, Ordering::Relaxed);
         self.intake.lost(&[SHARD]);
+        self.durable
+    }
+
+    /// The shard is taken away; what is on the wire goes on.
+    pub fn lose(mut self) -> Durable {
+        self.intake.lost(&[SHARD]);
+        assert_eq!(self.alarms.try_recv().ok(), None);
         self.durable
     }
 }
@@ -292,11 +446,11 @@ impl Seen {
     }
 }
 
-pub fn id(n: u8) -> DonationId {
-    DonationId([n; 16])
+pub fn id(n: u32) -> DonationId {
+    DonationId(u128::from(n).to_be_bytes())
 }
 
-pub fn donate(n: u8, user: &str, amount_minor: u64) -> DonationRequest {
+pub fn donate(n: u32, user: &str, amount_minor: u64) -> DonationRequest {
     DonationRequest {
         id: id(n),
         user_id: UserId::parse(user).unwrap(),
@@ -308,7 +462,7 @@ pub fn donate(n: u8, user: &str, amount_minor: u64) -> DonationRequest {
     }
 }
 
-pub fn hold_answer(n: u8, user: &str) -> HoldAnswer {
+pub fn hold_answer(n: u32, user: &str) -> HoldAnswer {
     HoldAnswer {
         id: id(n),
         user_id: UserId::parse(user).unwrap(),

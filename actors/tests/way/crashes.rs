@@ -1,0 +1,198 @@
+//! The process dies, or the store fails, and what is durable goes on.
+
+use std::time::Duration;
+
+use almoner_actors::memory::Plan;
+use almoner_actors::ports::LogRange;
+use almoner_domain::answer::Answer;
+use almoner_domain::request::Request;
+
+use crate::faults::Fault;
+use crate::support::{ASKED, Durable, Instance, START_MS, SUCCEEDED, donate, id, settings, story};
+
+#[test]
+fn what_was_in_flight_at_a_crash_is_taken_over_with_the_same_key() {
+    story(async || {
+        let durable = Durable::at_first(1, Plan::Hang);
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.until_calls(1).await;
+        let durable = instance.die();
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.settled().await;
+        durable.gateway.let_go();
+        assert_eq!(instance.events_of(id(1)).last().unwrap(), SUCCEEDED);
+        assert_eq!(durable.gateway.charges_of(id(1)), 1);
+    });
+}
+
+#[test]
+fn what_the_log_has_lost_is_finished_from_the_store() {
+    story(async || {
+        let durable = Durable::at_first(1, Plan::Hang);
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.until_calls(1).await;
+        let durable = instance.die();
+        let instance = Instance::start(&durable);
+        instance.until_last(1, SUCCEEDED).await;
+        instance.settled().await;
+        assert_eq!(durable.gateway.charges_of(id(1)), 1);
+    });
+}
+
+#[test]
+fn a_window_survives_a_restart() {
+    story(async || {
+        let durable = Durable::plain();
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.until_committed(1).await;
+        let durable = instance.die();
+        let mut instance = Instance::start_with(&durable, settings(), durable.log(1));
+        instance.donate(2, "ann", 500);
+        instance.until_committed(2).await;
+        assert_eq!(instance.events_of(id(2)), [ASKED]);
+    });
+}
+
+/// A slow donation keeps the offset back while the stream goes on for minutes; then all is read again.
+#[test]
+fn the_window_after_a_crash_is_as_old_as_the_offset() {
+    story(async || {
+        let durable = Durable::counted(|n, _| if n == 2 { Plan::Hang } else { Plan::Execute });
+        let mut instance = Instance::start(&durable);
+        instance.backlog(&[(START_MS, Request::Donate(donate(1, "ann", 500)))]);
+        instance.until_committed(1).await;
+        let eve = (START_MS + 1_000, Request::Donate(donate(2, "eve", 500)));
+        let late = (START_MS + 900_000, Request::Donate(donate(3, "bob", 500)));
+        instance.backlog(&[eve.clone()]);
+        instance.until_calls(2).await;
+        instance.backlog(&[late.clone()]);
+        instance.until_last(3, SUCCEEDED).await;
+        instance.pass(Duration::from_secs(1)).await;
+        assert_eq!(instance.committed(), 1);
+        let durable = instance.die();
+        let mut instance = Instance::start_with(&durable, settings(), durable.log(4));
+        let double = (START_MS + 2_000, Request::Donate(donate(4, "ann", 500)));
+        instance.backlog(&[eve, double, late]);
+        instance.until_committed(4).await;
+        assert_eq!(instance.events_of(id(4)), [ASKED]);
+    });
+}
+
+#[test]
+fn what_two_crashes_kept_from_the_world_is_told_in_sequence() {
+    story(async || {
+        let durable = Durable::counted(|n, _| match n {
+            1 => Plan::Say(Answer::BadApiKey),
+            2..=12 => Plan::LoseRequest,
+            _ => Plan::Execute,
+        });
+        let mut instance = Instance::start(&durable);
+        durable.faults.first("publish", u32::MAX, Fault::Refuse);
+        instance.donate(1, "ann", 500);
+        let told = |it: &Instance, events: usize| it.durable.store.all()[0].told.len() == events;
+        instance
+            .until("retrying", |it| {
+                it.durable.gateway.calls() == 1 && told(it, 1)
+            })
+            .await;
+        let instance = Instance::start(&instance.die());
+        instance.until("unknown", |it| told(it, 2)).await;
+        let durable = instance.die();
+        durable.faults.stop();
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.until_last(1, SUCCEEDED).await;
+        instance.settled().await;
+        let mut sequences: Vec<_> = instance.outcomes().iter().map(|it| it.sequence).collect();
+        sequences.dedup();
+        assert_eq!(sequences, [Some(1), Some(2), Some(3)]);
+    });
+}
+
+#[test]
+fn every_write_and_read_can_fail_or_be_done_unheard() {
+    let ports = [
+        "claim",
+        "recent",
+        "unfinished",
+        "campaign",
+        "accept",
+        "advance",
+        "finish",
+        "load",
+        "acknowledged",
+        "mark",
+        "commit",
+        "publish",
+    ];
+    for port in ports {
+        for fault in [
+            Fault::Refuse,
+            Fault::LoseAnswer,
+            Fault::AnswerAfterMs(3_000),
+        ] {
+            story(async || {
+                let durable = Durable::at_first(5, Plan::LoseAnswer);
+                durable.faults.first(port, 5, fault);
+                let mut instance = Instance::start(&durable);
+                instance.donate(1, "ann", 500);
+                instance.donate(2, "ann", 500);
+                instance.donate(3, "ann", 700);
+                instance.until_last(2, ASKED).await;
+                instance.confirm(2, "ann");
+                instance.settled().await;
+                for n in [1, 2, 3] {
+                    let events = instance.events_of(id(n));
+                    assert_eq!(events.last().unwrap(), SUCCEEDED, "{port} {fault:?}");
+                    assert_eq!(durable.gateway.charges_of(id(n)), 1, "{port} {fault:?}");
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn more_unfinished_donations_than_a_page_holds_are_all_taken_on() {
+    story(async || {
+        const COUNT: u32 = 2_300;
+        let durable = Durable::at_first(COUNT, Plan::Hang);
+        let many = almoner_actors::world::Settings {
+            gateway_in_flight_max: 5_000,
+            campaign_in_flight_max: 5_000,
+            ..settings()
+        };
+        let mut instance = Instance::start_with(&durable, many, durable.log(0));
+        for n in 1..=COUNT {
+            instance.donate(n, &format!("user-{n}"), 500);
+        }
+        instance.until_calls(u64::from(COUNT)).await;
+        let instance = Instance::start(&instance.die());
+        instance.until_all_finished().await;
+        assert_eq!(instance.durable.gateway.charges(), u64::from(COUNT));
+    });
+}
+
+#[test]
+fn a_log_that_does_not_belong_to_the_store_takes_no_credit() {
+    story(async || {
+        let durable = Durable::plain();
+        let log = LogRange {
+            committed: Some(3),
+            low: 5,
+            high: 9,
+        };
+        let mut instance = Instance::start_with(&durable, settings(), log);
+        instance.next_offset = 5;
+        instance.donate(1, "ann", 500); // read before anybody knows
+        instance.pass(Duration::from_secs(1)).await;
+        assert!(instance.alarms.try_recv().is_ok());
+        assert_eq!(instance.world.credits.in_flight(), 0);
+        let refused = instance.offer(6, START_MS, b"ann", b"");
+        assert_eq!(refused, almoner_actors::ports::Admission::Closed);
+        assert!(durable.store.is_empty());
+    });
+}

@@ -1,0 +1,194 @@
+//! A shard goes from one owner to another: as planned, or not.
+
+use std::time::Duration;
+
+use almoner_actors::memory::Plan;
+use almoner_actors::ports::{Admission, Done, Store};
+use almoner_actors::world::Alarm;
+
+use crate::faults::Fault;
+use crate::support::{ASKED, Durable, Instance, SHARD, START_MS, SUCCEEDED, id, settings, story};
+
+const DRAINED: &str = "donation.pending drained";
+
+#[test]
+fn a_planned_handover_drains_and_sets_aside_what_is_on_the_wire() {
+    story(async || {
+        let durable = Durable::at_first(1, Plan::Hang);
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.donate(2, "ann", 600);
+        instance.until_calls(1).await;
+        let durable = instance.hand_over().await;
+        let mut instance = Instance::start_with(&durable, settings(), durable.log(2));
+        assert_eq!(instance.events_of(id(1)), [DRAINED]);
+        let not_accepted: [&str; 0] = [];
+        assert_eq!(instance.events_of(id(2)), not_accepted, "it is read again");
+        assert_eq!(instance.committed(), 1);
+        assert_eq!(durable.gateway.calls(), 1, "a handover repeats no send");
+        instance.donate(2, "ann", 600);
+        instance.settled().await;
+        assert_eq!(instance.events_of(id(1)).last().unwrap(), SUCCEEDED);
+        assert_eq!(instance.events_of(id(2)), [SUCCEEDED]);
+        durable.gateway.let_go();
+        assert_eq!(durable.gateway.charges_of(id(1)), 1);
+    });
+}
+
+/// Wherever a donation stands when the handover begins, the next owner brings all to their end, with one charge each.
+#[test]
+fn a_handover_at_any_stage_loses_and_repeats_nothing() {
+    let stages = [
+        ("campaign", Fault::DelayMs(40_000)),
+        ("accept", Fault::DelayMs(2_000)),
+        ("accept", Fault::DelayMs(40_000)),
+        ("accept", Fault::Refuse),
+        ("advance", Fault::DelayMs(2_000)),
+        ("advance", Fault::DelayMs(40_000)),
+        ("advance", Fault::Refuse),
+        ("finish", Fault::DelayMs(2_000)),
+        ("finish", Fault::Refuse),
+        ("load", Fault::DelayMs(2_000)),
+        ("publish", Fault::DelayMs(2_000)),
+        ("publish", Fault::Refuse),
+        ("mark", Fault::Refuse),
+        ("commit", Fault::Refuse),
+        ("gateway", Fault::DelayMs(20_000)),
+        ("gateway", Fault::AnswerAfterMs(28_000)),
+        ("gateway", Fault::AnswerAfterMs(50_000)),
+        ("gateway", Fault::Refuse),
+    ];
+    for (port, fault) in stages {
+        for after_ms in [1, 300, 2_500, 12_000] {
+            story(async || {
+                let durable = Durable::plain();
+                durable.faults.first(port, 7, fault);
+                let mut instance = Instance::start(&durable);
+                instance.donate(1, "ann", 500);
+                instance.donate(2, "ann", 500);
+                instance.donate(3, "ann", 700);
+                instance.donate(4, "bob", 700);
+                instance.pass(Duration::from_millis(after_ms)).await;
+                instance.confirm(2, "ann");
+                instance.donate(1, "ann", 500);
+                instance.pass(Duration::from_millis(20)).await;
+                let durable = instance.hand_over().await;
+                durable.faults.stop();
+                let mut instance = Instance::start_with(&durable, settings(), durable.log(6));
+                for offset in instance.next_offset..6 {
+                    match offset {
+                        0 | 5 => instance.donate(1, "ann", 500),
+                        1 => instance.donate(2, "ann", 500),
+                        2 => instance.donate(3, "ann", 700),
+                        3 => instance.donate(4, "bob", 700),
+                        _ => instance.confirm(2, "ann"),
+                    };
+                }
+                instance.settled().await;
+                for n in 1..=4 {
+                    let events = instance.events_of(id(n));
+                    let what = format!("{n}: {port} {fault:?} after {after_ms} ms: {events:?}");
+                    assert!(events.iter().any(|event| event == SUCCEEDED), "{what}");
+                    assert_eq!(durable.gateway.charges_of(id(n)), 1, "{what}");
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn a_late_answer_to_what_was_handed_over_is_recorded_by_whoever_learns_it() {
+    story(async || {
+        let durable = Durable::at_first(1, Plan::Hang);
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.until_calls(1).await;
+        let durable = instance.hand_over().await;
+        durable.gateway.let_go();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(durable.store.all()[0].finish.is_some());
+        let instance = Instance::start_with(&durable, settings(), durable.log(1));
+        instance.settled().await;
+        let mut events = instance.events_of(id(1));
+        events.dedup(); // nobody knows whether the first one was heard
+        assert_eq!(events, [DRAINED, SUCCEEDED]);
+        assert_eq!(durable.gateway.calls(), 1);
+    });
+}
+
+#[test]
+fn a_late_answer_that_is_being_read_at_a_drain_is_not_dropped() {
+    story(async || {
+        let durable = Durable::at_first(9, Plan::Hang);
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.until_committed(1).await;
+        durable.faults.first("load", 1, Fault::DelayMs(1_000));
+        durable.gateway.let_go();
+        instance.pass(Duration::from_millis(10)).await;
+        let durable = instance.hand_over().await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(durable.store.all()[0].finish.is_some());
+    });
+}
+
+#[test]
+fn a_shard_that_was_taken_away_in_flight_is_finished_by_the_next_owner() {
+    story(async || {
+        let durable = Durable::at_first(1, Plan::Hang);
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.donate(2, "ann", 500);
+        instance.until_calls(1).await;
+        instance.until_last(2, ASKED).await;
+        let durable = instance.lose();
+        let mut instance = Instance::start_with(&durable, settings(), durable.log(2));
+        instance.donate(1, "ann", 500);
+        instance.donate(2, "ann", 500);
+        instance.pass(Duration::from_secs(1)).await;
+        durable.gateway.let_go();
+        instance.confirm(2, "ann");
+        instance.settled().await;
+        assert_eq!(durable.gateway.charges(), 2);
+    });
+}
+
+#[test]
+fn who_was_fenced_sends_and_takes_nothing_and_says_so_if_the_broker_does_not() {
+    story(async || {
+        let durable = Durable::plain();
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.until_committed(1).await;
+        durable.store.claim(SHARD, Done::new(|_| {}));
+        instance.donate(2, "ann", 600);
+        instance.donate(3, "bob", 600);
+        instance.pass(Duration::from_secs(1)).await;
+        assert_eq!(instance.world.credits.in_flight(), 0);
+        assert_eq!(durable.gateway.charges(), 1);
+        let refused = instance.offer(3, START_MS, b"ann", b"");
+        assert_eq!(refused, Admission::Closed);
+        assert!(instance.alarms.try_recv().is_err());
+        instance.pass(Duration::from_secs(120)).await;
+        let alarm = instance.alarms.try_recv();
+        assert!(matches!(alarm, Ok(Alarm::Escalated { .. })), "{alarm:?}");
+        instance.hand_over().await;
+    });
+}
+
+#[test]
+fn a_partition_that_is_assigned_again_without_a_word_has_one_owner() {
+    story(async || {
+        use almoner_actors::ports::Intake;
+        let durable = Durable::at_first(1, Plan::Hang);
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.until_calls(1).await;
+        instance.intake.assigned(SHARD, durable.log(1));
+        instance.next_offset = 0;
+        instance.donate(1, "ann", 500);
+        instance.settled().await;
+        assert_eq!(instance.events_of(id(1)), [SUCCEEDED]);
+        assert_eq!(durable.gateway.charges(), 1);
+    });
+}
