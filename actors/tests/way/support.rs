@@ -184,8 +184,8 @@ pub struct Instance {
     pub durable: Durable,
     pub world: Arc<World>,
     pub intake: ShardIntake,
-    /// Held, so that alarms have somewhere to go.
-    _alarms: UnboundedReceiver<Alarm>,
+    /// What a person would be told of.
+    pub alarms: UnboundedReceiver<Alarm>,
     pub next_offset: i64,
     alive: Arc<AtomicBool>,
     _gateway: Addr<GatewayActor>,
@@ -238,7 +238,7 @@ impl Instance {
             durable: durable.clone(),
             world,
             intake,
-            _alarms: alarms,
+            alarms,
             next_offset,
             alive,
             _gateway: gateway,
@@ -391,7 +391,9 @@ impl Instance {
     pub async fn hand_over(mut self) -> Durable {
         let (done, drained) = tokio::sync::oneshot::channel();
         self.intake
-            .revoke(&[SHARD], Done::new(move |()| drop(done.send(()))));
+            .revoke(&[SHARD], Done::new(move |()| {
+                let _ = done.send(());
+            })));
         let within = Duration::from_secs(60);
         tokio::time::timeout(within, drained)
             .await
