@@ -20,7 +20,6 @@ pub mod ports;
 pub mod retry;
 pub mod router;
 pub mod shard;
-pub mod supervisor;
 pub mod telemetry;
 pub mod user;
 pub mod watchers;

@@ -14,8 +14,13 @@ use super::slots::QUARANTINE_MS;
 use super::tick::Again;
 use super::{Departed, Fate, Router};
 use crate::ports::{AdvanceWrite, Advanced, Done, Pending, Recorded, StoreError};
-use crate::supervisor::{ENTITIES_MAX, ENTITIES_WINDOW};
 use crate::world::Alarm;
+
+/// Distinct entities of one shard, quarantined within [`ENTITIES_WINDOW_MS`], that are no longer the entities' fault:
+/// the process ends, and its successor takes the shard over. One poison entity never ends anything.
+const ENTITIES_MAX: usize = 10;
+/// How long a quarantined entity counts against its shard, boot clock.
+const ENTITIES_WINDOW_MS: i64 = 60_000;
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -56,9 +61,8 @@ impl Router {
     /// One poison entity is set aside; where many distinct ones fail at once, it is not they who fail.
     fn escalate_if_many(&mut self, who: &impl Hash, boot_ms: i64) {
         let who = foldhash::fast::FixedState::default().hash_one(who);
-        let window_ms = i64::try_from(ENTITIES_WINDOW.as_millis()).unwrap_or(i64::MAX);
         self.quarantined
-            .retain(|(other, at_ms)| *other != who && boot_ms - at_ms < window_ms);
+            .retain(|(other, at_ms)| *other != who && boot_ms - at_ms < ENTITIES_WINDOW_MS);
         self.quarantined.push_back((who, boot_ms));
         if self.quarantined.len() >= ENTITIES_MAX {
             let (count, shard) = (self.quarantined.len(), self.id);

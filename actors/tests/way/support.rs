@@ -390,10 +390,12 @@ impl Instance {
     /// A planned handover, through to its end.
     pub async fn hand_over(mut self) -> Durable {
         let (done, drained) = tokio::sync::oneshot::channel();
-        self.intake
-            .revoke(&[SHARD], Done::new(move |()| {
+        self.intake.revoke(
+            &[SHARD],
+            Done::new(move |()| {
                 let _ = done.send(());
-            })));
+            }),
+        );
         let within = Duration::from_secs(60);
         tokio::time::timeout(within, drained)
             .await
