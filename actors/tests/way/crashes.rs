@@ -67,9 +67,9 @@ fn the_window_after_a_crash_is_as_old_as_the_offset() {
         instance.until_committed(1).await;
         let eve = (START_MS + 1_000, Request::Donate(donate(2, "eve", 500)));
         let late = (START_MS + 900_000, Request::Donate(donate(3, "bob", 500)));
-        instance.backlog(&[eve.clone()]);
+        instance.backlog(std::slice::from_ref(&eve));
         instance.until_calls(2).await;
-        instance.backlog(&[late.clone()]);
+        instance.backlog(std::slice::from_ref(&late));
         instance.until_last(3, SUCCEEDED).await;
         instance.pass(Duration::from_secs(1)).await;
         assert_eq!(instance.committed(), 1);
