@@ -196,29 +196,26 @@ impl User {
         let at_ms = donation.recorded_at_ms;
         let mut window = self.window.borrow_mut();
         window.prune(at_ms, settings.duplicate_window_ms);
-        let known = (window.entries().iter()).find(|entry| entry.id() == donation.request.id);
-        if known.is_some_and(|entry| entry.standing() == Standing::Open) {
+        let id = donation.request.id;
+        let known = (window.entries().iter()).find(|entry| entry.id() == id);
+        let known = known.map(|entry| entry.standing());
+        if known == Some(Standing::Open) {
             return None; // it was let through, and is sent again after a crash: later ones are doubles of it
         }
         let suspect = window.suspect(&donation.request, at_ms, settings.duplicate_window_ms);
-        let verdict = match suspect {
-            Some(_) if window.held_count() >= settings.user_held_max => Some(Verdict::Refuse {
-                reason: Reason::VelocityBlocked,
-            }),
-            Some(duplicate_of) => Some(Verdict::Hold { duplicate_of }),
-            None => None,
+        let others_held = window.held_count() - usize::from(known == Some(Standing::Held));
+        let (verdict, standing) = match suspect {
+            Some(_) if others_held >= settings.user_held_max => {
+                let reason = Reason::VelocityBlocked;
+                return Some(Verdict::Refuse { reason });
+            }
+            Some(duplicate_of) => (Some(Verdict::Hold { duplicate_of }), Standing::Held),
+            None => (None, Standing::Open),
         };
-        let is_held = matches!(verdict, Some(Verdict::Hold { .. }));
-        let standing = if is_held {
-            Standing::Held
-        } else {
-            Standing::Open
-        };
-        window.insert(Entry::new(
-            &donation.request,
-            donation.recorded_at_ms,
-            standing,
-        ));
+        // What is known stays as it is: this request may use its id for something else.
+        if known.is_none() {
+            window.insert(Entry::new(&donation.request, at_ms, standing));
+        }
         verdict
     }
 }

@@ -43,7 +43,8 @@ impl User {
 
     /// It is this donation's turn: a new one asks its campaign, one that is due is sent.
     fn has_turn(&mut self, id: DonationId, ctx: &Ctx) {
-        let Some(i) = self.find(id) else {
+        let waits = |i: &usize| matches!(self.active[*i].stage, Stage::Waiting);
+        let Some(i) = self.find(id).filter(waits) else {
             return self.give_turn_back(id, ctx);
         };
         let active = &self.active[i];
@@ -396,6 +397,7 @@ impl User {
             {
                 continue;
             }
+            self.turn.leave(active.id);
             let began_ms = active.progress.permitted_at_ms.max(active.since_ms);
             let due_ms = began_ms + self.shard.world.settings.gateway_timeout_ms + SEND_GRACE_MS;
             self.apply(
