@@ -31,6 +31,7 @@ if [ -z "${ALMONER_BIN:-}" ]; then
     done
 fi
 [ -x "${ALMONER_BIN:-}" ] || { say "build almoner first, or name it in ALMONER_BIN"; exit 2; }
+ALMONER_BIN=$(realpath "$ALMONER_BIN")
 export ALMONER_BIN
 
 cd "$here"
