@@ -12,7 +12,7 @@ use super::OpenError;
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -51,13 +51,23 @@ impl Folder {
             .map_err(failed)?;
         Ok(Self {
             path: path.into(),
-            _lock: lock,
+            lock,
         })
     }
 
     /// The folder.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl Drop for Folder {
+    /// Closing alone would not do it at once: a process that is just being started from this one holds a copy of the
+    /// descriptor until it runs its own program.
+    fn drop(&mut self) {
+        if let Err(error) = flock(&self.lock, FlockOperation::Unlock) {
+            tracing::warn!(%error, "the data folder is unlocked only when the process ends");
+        }
     }
 }
 
