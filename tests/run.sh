@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export ALMONER_CACHE=${ALMONER_CACHE:-$PWD/.cache}
 # Rust's own test runs say this by themselves; those of the steps must agree with it, or everything is built twice.
 cargo_test=(cargo test --release --workspace)
-built=${CARGO_TARGET_DIR:-target}/release
+built=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)/release
 wanted=("$@")
 report=()
 failed=0
