@@ -295,7 +295,7 @@ impl Router {
         let Some(flight) = self.flights.get_mut(&id) else {
             return;
         };
-        if flight.publishing.is_some() {
+        if flight.is_at_user() || flight.publishing.is_some() {
             return;
         }
         let (Some((told, source)), Some(donation)) = (flight.outbox.front(), &flight.donation)

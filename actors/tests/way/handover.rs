@@ -192,3 +192,32 @@ fn a_partition_that_is_assigned_again_without_a_word_has_one_owner() {
         assert_eq!(durable.gateway.charges(), 1);
     });
 }
+
+/// What waits for its user's turn at the deadline leaves the queue as it is set aside: it is not sent meanwhile, and what
+/// was decided to be told of it is.
+#[test]
+fn what_waits_at_the_drains_deadline_is_set_aside_and_not_sent() {
+    story(async || {
+        let durable = Durable::counted(|n, _| if n == 2 { Plan::Hang } else { Plan::Execute });
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.donate(2, "ann", 500);
+        instance.until_last(2, ASKED).await;
+        instance.donate(3, "ann", 700);
+        instance.until_calls(2).await;
+        instance.confirm(2, "ann");
+        instance.pass(Duration::from_millis(100)).await;
+        durable.faults.plan(|touch| match touch.port {
+            "advance" if touch.id == Some(id(2)) => Fault::DelayMs(1_000),
+            _ => Fault::None,
+        });
+        let durable = instance.hand_over().await;
+        assert_eq!(durable.gateway.calls(), 2);
+        durable.faults.stop();
+        let instance = Instance::start_with(&durable, settings(), durable.log(4));
+        assert_eq!(instance.events_of(id(2)), [ASKED, DRAINED]);
+        durable.gateway.let_go();
+        instance.settled().await;
+        assert_eq!(durable.gateway.charges(), 3);
+    });
+}

@@ -156,3 +156,22 @@ fn a_repeat_of_a_held_one_asks_again_and_frees_nothing() {
         assert_eq!(durable.gateway.charges(), 2);
     });
 }
+
+/// What was to be published again is not the next flight's.
+#[test]
+fn a_refused_publish_does_not_end_what_comes_after_it() {
+    story(async || {
+        let durable = Durable::plain();
+        let mut instance = Instance::start(&durable);
+        durable.faults.first("publish", 1, Fault::Refuse);
+        instance.donate(1, "ann", 500);
+        instance.pass(Duration::from_millis(50)).await;
+        instance.donate(1, "ann", 500);
+        instance.pass(Duration::from_millis(50)).await;
+        assert_eq!(instance.events_of(id(1)), [SUCCEEDED, SUCCEEDED]);
+        durable.faults.first("accept", 1, Fault::DelayMs(2_000));
+        instance.donate(1, "ann", 600);
+        instance.settled().await;
+        assert_eq!(instance.events_of(id(1)), [SUCCEEDED, SUCCEEDED, REUSED]);
+    });
+}
