@@ -207,9 +207,11 @@ fn what_waits_at_the_drains_deadline_is_set_aside_and_not_sent() {
         instance.until_calls(2).await;
         instance.confirm(2, "ann");
         instance.pass(Duration::from_millis(100)).await;
-        durable.faults.plan(|touch| match touch.port {
-            "advance" if touch.id == Some(id(2)) => Fault::DelayMs(1_000),
-            _ => Fault::None,
+        let mut writes = 0;
+        durable.faults.plan(move |touch| {
+            writes += u32::from(touch.port == "advance" && touch.id == Some(id(2)));
+            let is_first = touch.port == "advance" && touch.id == Some(id(2)) && writes == 1;
+            if is_first { Fault::Refuse } else { Fault::None }
         });
         let durable = instance.hand_over().await;
         assert_eq!(durable.gateway.calls(), 2);
