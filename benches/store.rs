@@ -151,7 +151,7 @@ fn finish(store: &dyn Store, donation: Arc<Donation>, row: RowId, next: &Sender<
         donation,
         row,
         finish,
-        pending: false,
+        seen_version: 0,
         sends: SmallVec::new(),
         answered_by: None,
     };

@@ -209,7 +209,7 @@ impl World {
                 at_ms: START_MS,
                 sequence: 1,
             },
-            pending: false,
+            seen_version: 0,
             sends: SmallVec::new(),
             answered_by: None,
         };

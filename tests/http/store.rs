@@ -100,7 +100,7 @@ impl Books {
             donation: Arc::clone(&recorded.donation),
             row: recorded.row,
             finish,
-            pending: recorded.pending.is_some(),
+            seen_version: recorded.pending.map_or(0, |(pending, _)| pending.version),
             sends: [].into_iter().collect(),
             answered_by: None,
         };

@@ -305,7 +305,10 @@ pub fn a_finish_ends_all_changes(engine: &Engine) {
         if seen > 0 {
             engine.advance(change(0));
         }
-        engine.finish(finish_write(&given, row, charged(NOON_S)));
+        engine.finish(FinishWrite {
+            seen_version: seen,
+            ..finish_write(&given, row, charged(NOON_S))
+        });
         for version in 0..=3 {
             let Advanced::Lost(recorded) = engine.advance(change(version)) else {
                 panic!("changed after its finish");
@@ -323,7 +326,7 @@ pub fn the_outbox_stays_until_the_outcome_is_acknowledged(engine: &Engine) {
     assert!(matches!(answer, Err(StoreError::Impossible(_))));
     let finish = failed(Reason::DuplicateExpired);
     engine.finish(FinishWrite {
-        pending: true,
+        seen_version: 1,
         ..finish_write(&given, row, finish.clone())
     });
     let open = engine.unfinished(0);
@@ -379,7 +382,7 @@ pub fn the_first_answer_to_a_hold_wins(engine: &Engine) {
     };
     assert_eq!(recorded.answered_by, Some(place(41)));
     let mut finish = finish_write(&given, row, charged(NOON_S));
-    finish.answered_by = Some(place(43));
+    (finish.seen_version, finish.answered_by) = (2, Some(place(43)));
     engine.finish(finish);
     let recorded = engine.load(given.request.id).unwrap();
     assert_eq!(recorded.answered_by, Some(place(41)));
@@ -420,8 +423,17 @@ pub fn facts_are_not_fenced(engine: &Engine) {
     let mut takeover = advance_write(&given, row, 0, START_MS + 60_000, PendingKind::Unknown);
     takeover.epoch = 2;
     engine.advance(takeover);
-    // The old owner learns the answer and knows of no pending row: that stays, due now.
+    // The old owner learns the answer and knows of no pending row: it reads what is recorded, and records it then.
     let write = finish_write(&given, row, charged(NOON_S));
+    let Finished::Already(recorded) = engine.finish(write.clone()) else {
+        panic!("finished beside what had happened meanwhile");
+    };
+    assert_eq!(recorded.finish, None);
+    let seen_version = recorded.pending.unwrap().0.version;
+    let write = FinishWrite {
+        seen_version,
+        ..write
+    };
     assert_eq!(engine.finish(write), Finished::Done);
     let open = engine.unfinished(0);
     assert_eq!(open[0].due_ms, charged(NOON_S).at_ms);
@@ -597,9 +609,12 @@ pub fn an_answer_that_was_lost_is_found_again(engine: &Engine) {
         panic!("changed twice");
     };
     assert_eq!(recorded.pending, Some((write.pending, *write.progress)));
-    engine.finish(finish_write(&given, row, charged(NOON_S)));
-    let Finished::Already(recorded) = engine.finish(finish_write(&given, row, charged(NOON_S)))
-    else {
+    let finish = FinishWrite {
+        seen_version: 1,
+        ..finish_write(&given, row, charged(NOON_S))
+    };
+    engine.finish(finish.clone());
+    let Finished::Already(recorded) = engine.finish(finish) else {
         panic!("finished twice");
     };
     assert_eq!(recorded.finish, Some(charged(NOON_S)));

@@ -65,7 +65,8 @@ fn one_bad_call_fails_alone_and_the_others_count_once() {
             changed = Some(receiver);
         } else {
             let (done, receiver) = answer();
-            let write = finish_write(&donation(n), row, charged(START_MS / 1000));
+            let mut write = finish_write(&donation(n), row, charged(START_MS / 1000));
+            write.seen_version = 1;
             engine.store.finish(write, done);
             finished.push(receiver);
         }

@@ -32,6 +32,7 @@ enum Step {
     },
     Finish {
         n: u64,
+        seen: u32,
         charged: bool,
         day: i64,
         answered: Option<u64>,
@@ -62,8 +63,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(n, shard, epoch, seen, due, told, answered)| Step::Advance {
                 n, shard, epoch, seen, due, told, answered
             }),
-        4 => (n.clone(), any::<bool>(), -1..3i64, answered)
-            .prop_map(|(n, charged, day, answered)| Step::Finish { n, charged, day, answered }),
+        4 => (n.clone(), 0..3u32, any::<bool>(), -1..3i64, answered)
+            .prop_map(|(n, seen, charged, day, answered)| Step::Finish { n, seen, charged, day, answered }),
         2 => n.prop_map(Step::Acknowledged),
         2 => shard.clone().prop_map(Step::Claim),
         1 => (shard.clone(), epoch, -5..20i64, 0..20i64)
@@ -120,6 +121,7 @@ fn take(engine: &Engine, step: &Step) -> String {
         }
         Step::Finish {
             n,
+            seen,
             charged: is_charged,
             day,
             answered,
@@ -130,7 +132,7 @@ fn take(engine: &Engine, step: &Step) -> String {
                 failed(Reason::CardDeclined)
             };
             let mut write = finish_write(&donation(n), row(engine, n), finish);
-            write.answered_by = answered.map(place);
+            (write.seen_version, write.answered_by) = (seen, answered.map(place));
             told(engine.call(|store, done| store.finish(write, done)))
         }
         Step::Acknowledged(n) => told(engine.call(|store, done| store.acknowledged(id(n), done))),

@@ -320,7 +320,7 @@ pub fn finish_write(donation: &Arc<Donation>, row: RowId, finish: Finish) -> Fin
         donation: Arc::clone(donation),
         row,
         finish,
-        pending: false,
+        seen_version: 0,
         sends: SmallVec::new(),
         answered_by: None,
     }

@@ -184,7 +184,8 @@ pub enum Advanced {
 }
 
 /// The finish of a donation, which is also its movement in the ledger. Facts are not fenced: whoever learns an answer
-/// records it.
+/// records it. But what an answer makes of a donation follows from how far it had come: a former owner that saw less
+/// reads what is recorded first, lest it finish beside a send, or tell under a sequence that is taken.
 #[derive(Clone, Debug)]
 pub struct FinishWrite {
     /// The donation.
@@ -193,8 +194,9 @@ pub struct FinishWrite {
     pub row: RowId,
     /// The finish.
     pub finish: Finish,
-    /// Whether a pending row exists: it stays until the outcome is acknowledged ([`Store::acknowledged`]), due now.
-    pub pending: bool,
+    /// The version of the pending row that was seen; 0 if there was none. A row stays until the outcome is
+    /// acknowledged ([`Store::acknowledged`]), due now.
+    pub seen_version: u32,
     /// Sends to be recorded, or recorded again with their answers.
     pub sends: SmallVec<[SendRow; 1]>,
     /// The record with the user's answer to a hold, if that decided it.
@@ -206,7 +208,7 @@ pub struct FinishWrite {
 pub enum Finished {
     /// It is durable.
     Done,
-    /// It was finished before: that finish stands, and nothing was written.
+    /// It was finished before, or has come further than was seen: that stands, and nothing was written.
     Already(Box<Recorded>),
 }
 
@@ -301,7 +303,8 @@ pub trait Store: Send + Sync {
     /// finish either), and the epoch is the shard's.
     fn advance(&self, write: AdvanceWrite, done: Done<Result<Advanced, StoreError>>);
 
-    /// Calls `done` once the finish, its movement and the campaign's day are durable, together. The first one wins.
+    /// Calls `done` once the finish, its movement and the campaign's day are durable, together, if the pending row had
+    /// the version that was seen (0: none). The first one wins.
     fn finish(&self, write: FinishWrite, done: Done<Result<Finished, StoreError>>);
 
     /// The outcome of a finished donation was acknowledged: its pending row goes. Repeated, it changes nothing.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix::prelude::{AsyncContext, Context};
 use almoner_domain::answer::Answer;
 use almoner_domain::donation::{
-    Event, Next, Pause, PendingKind, Progress, State, Transition, Verdict,
+    Ending, Event, Next, Pause, PendingKind, Progress, State, Transition, Verdict,
 };
 use almoner_domain::duplicate::{Entry, Settled, Standing};
 use almoner_domain::ids::DonationId;
@@ -452,7 +452,7 @@ impl User {
             donation,
             row: active.row,
             finish,
-            pending: active.version > 0,
+            seen_version: active.version,
             sends: std::mem::take(&mut active.sends),
             answered_by: active.answered_by.clone(),
         };
@@ -574,14 +574,27 @@ impl User {
         let (finish, has_pending_row) = match finished {
             Finished::Done => {
                 self.count_finish(i, &write.finish);
-                (write.finish, write.pending)
+                (write.finish, write.seen_version > 0)
             }
-            Finished::Already(recorded) => match recorded.finish {
+            Finished::Already(recorded) => match recorded.finish.clone() {
                 Some(finish) => (finish, recorded.pending.is_some()),
-                None => (write.finish, write.pending),
+                None => return self.finish_anew(i, write.finish.ending, recorded, ctx),
             },
         };
         self.leave_finished(i, &finish, has_pending_row, ctx);
+    }
+
+    /// Somebody else has brought it further meanwhile. That it was charged is a fact still; what else was to be made of
+    /// an answer is the business of whoever drives it.
+    fn finish_anew(&mut self, i: usize, ending: Ending, recorded: Box<Recorded>, ctx: &Ctx) {
+        let Some(intent) = ending.charged_intent() else {
+            return self.resume(i, recorded, ctx);
+        };
+        self.put_recorded(i, &recorded);
+        let answer = Answer::Intent(intent);
+        if !self.apply_news(i, Event::Answered { send: 0, answer }, ctx) {
+            self.resume(i, recorded, ctx);
+        }
     }
 
     // ---- the send

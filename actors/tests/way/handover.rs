@@ -223,3 +223,26 @@ fn what_waits_at_the_drains_deadline_is_set_aside_and_not_sent() {
         assert_eq!(durable.gateway.charges(), 3);
     });
 }
+
+#[test]
+fn a_former_owners_late_answer_is_recorded_behind_what_was_told_meanwhile() {
+    story(async || {
+        let durable = Durable::counted(|n, _| match n {
+            1 => Plan::Hang,
+            2..=9 => Plan::LoseRequest,
+            _ => Plan::Execute,
+        });
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.until_calls(1).await;
+        let mut instance = Instance::start(&instance.lose());
+        instance.donate(1, "ann", 500);
+        instance.until_last(1, "donation.pending unknown").await;
+        durable.gateway.let_go();
+        instance.settled().await;
+        let told: Vec<_> = instance.outcomes().iter().map(|it| it.sequence).collect();
+        assert_eq!(told, [Some(1), Some(2)]);
+        assert_eq!(instance.events_of(id(1)).last().unwrap(), SUCCEEDED);
+        assert_eq!(durable.gateway.charges(), 1);
+    });
+}

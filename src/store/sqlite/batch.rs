@@ -223,12 +223,14 @@ impl Batch<'_, '_> {
             return Ok(Err(impossible("a finish needs a terminal state")));
         }
         let (seq, id) = (write.row.0, write.donation.request.id);
-        if !self.known.tail.is_open(seq, id) {
+        let has_no_row = self.known.tail.is_open(seq, id);
+        if !has_no_row || write.seen_version != 0 {
             let recorded = match self.recorded(write.row, id)? {
                 Ok(recorded) => recorded,
                 Err(error) => return Ok(Err(error)),
             };
-            if recorded.finish.is_some() {
+            let version = recorded.pending.as_ref().map_or(0, |it| it.0.version);
+            if recorded.finish.is_some() || version != write.seen_version {
                 return Ok(Ok(Finished::Already(recorded)));
             }
             self.connection

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{PendingKind, State};
+use crate::answer::{Intent, IntentStatus};
 use crate::ids::DonationId;
 use crate::keys;
 use crate::outcome::{Reason, Told, What};
@@ -158,6 +159,18 @@ pub struct Ending {
 }
 
 impl Ending {
+    /// The intent that was charged, as the answer showed it.
+    #[must_use]
+    pub fn charged_intent(&self) -> Option<Intent> {
+        let id = self.intent_id.clone()?;
+        (self.state == State::Succeeded).then(|| Intent {
+            id,
+            status: IntentStatus::Succeeded,
+            created_s: self.created_s.unwrap_or(0),
+            charge_id: self.charge_id.clone(),
+        })
+    }
+
     /// The event that tells of this ending.
     #[must_use]
     pub fn told(&self, sequence: u32, occurred_at_ms: i64) -> Told {

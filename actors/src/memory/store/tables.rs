@@ -126,7 +126,8 @@ impl Tables {
     pub(super) fn finish(&mut self, write: FinishWrite) -> Result<Finished, StoreError> {
         check_terminal(&write.finish)?;
         let row = self.row(write.row, write.donation.request.id)?;
-        if row.finish.is_some() {
+        let version = row.pending.as_ref().map_or(0, |it| it.0.version);
+        if row.finish.is_some() || version != write.seen_version {
             return Ok(Finished::Already(Box::new(self.recorded(write.row))));
         }
         let pending = row.pending.as_deref().cloned();
