@@ -8,7 +8,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tokio::time::Instant;
 
 use crate::support::{
-    Member, PARTITIONS, PATIENCE, Recorder, assert_run, cluster, commit, done, produce,
+    Member, PARTITIONS, PATIENCE, Recorder, assert_run, cluster, commit, commit_once, done, produce,
 };
 
 #[test]
@@ -153,7 +153,7 @@ fn a_refused_commit_is_told_and_the_next_one_covers_it() {
         &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS],
     );
     assert!(matches!(
-        commit(&*member.source, 0, 3),
+        commit_once(&*member.source, 0, 3),
         Err(CommitError::Failed(_))
     ));
     assert_eq!(commit(&*member.source, 0, 4), Ok(()));

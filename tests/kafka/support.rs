@@ -66,8 +66,24 @@ pub fn done<T: Dropped + Send + 'static>() -> (Done<T>, Receiver<T>) {
     (Done::new(move |result| drop(sender.send(result))), results)
 }
 
-/// Commits, and waits for the answer.
+/// Commits, and waits for the answer. While the group rebalances a broker may refuse for now: it is asked again, as the
+/// router asks again at its next tick.
 pub fn commit(source: &dyn Source, shard: u32, next_offset: i64) -> Result<(), CommitError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match commit_once(source, shard, next_offset) {
+            Err(CommitError::Failed(why))
+                if why.contains("RebalanceInProgress") && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Commits, and waits for the first answer.
+pub fn commit_once(source: &dyn Source, shard: u32, next_offset: i64) -> Result<(), CommitError> {
     let (done, result) = done();
     source.commit(
         Commit {
