@@ -1,7 +1,7 @@
 //! How fast: the runtime alone (actors and domain; source, gateway, store and broker in memory), and the whole way
 //! (embedded broker, HTTP simulator, SQLite with every fsync), in one run on one machine. Ends with one line of JSON.
 //!
-//! `cargo bench --bench way` or `cargo bench --bench way -- DONATIONS`.
+//! `cargo bench --bench way`, `cargo bench --bench way -- DONATIONS`; with `-- alone` or `-- whole` one part, once, to profile.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod cpu;
@@ -28,20 +28,28 @@ fn main() {
         .find_map(|arg| arg.parse().ok())
         .unwrap_or(DONATIONS);
     let runtimes = Runtimes::start().expect("runtimes");
-    if std::env::args().any(|arg| arg == "whole") {
+    let is_only = |part: &str| std::env::args().any(|arg| arg == part);
+    if is_only("whole") {
         let measured = whole::run(&runtimes, donations, 0);
         return println!(
             "the whole way: {:.0}/s, {:.1} µs of CPU each",
             measured.per_s, measured.cpu_us
         );
     }
-    let bytes_per_active_user = memory::bytes_per_active_user(&runtimes);
-    eprintln!("a user with its actor and window: {bytes_per_active_user:.0} bytes");
-
     let records: Vec<(Vec<u8>, Vec<u8>)> = Traffic::new(&Scenario::bench(donations, 1))
         .expect("traffic")
         .map(|planned| (planned.key.into_bytes(), planned.value))
         .collect();
+    if is_only("alone") {
+        let measured = runtime::run(&runtimes, &records, &unlimited());
+        return println!(
+            "the runtime alone: {:.0}/s, {:.1} µs of CPU each",
+            measured.per_s, measured.cpu_us
+        );
+    }
+    let bytes_per_active_user = memory::bytes_per_active_user(&runtimes);
+    eprintln!("a user with its actor and window: {bytes_per_active_user:.0} bytes");
+
     let alone = median(
         || runtime::run(&runtimes, &records, &unlimited()),
         |it| it.per_s,
