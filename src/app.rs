@@ -208,7 +208,7 @@ pub fn start_actors(world: &Arc<World>, runtimes: &Runtimes, topic: Arc<str>) ->
     let gateway = guard::start_in(
         &arbiters[0],
         move || GatewayActor::new(shared),
-        Policy::SERVICE,
+        &Policy::SERVICE,
         report,
     );
     ShardIntake::new(Arc::clone(world), arbiters, gateway, topic)

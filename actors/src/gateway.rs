@@ -64,7 +64,7 @@ pub struct Charge {
 /// Who is told of a send: of its answer, or, when it is dropped on the way, that it did not go out. So no crash and no
 /// full stop of the gateway actor leaves a donation without an answer.
 pub struct Reply {
-    to: Option<Addr<User>>,
+    to: Option<Arc<Addr<User>>>,
     id: DonationId,
     send: u16,
 }
@@ -100,7 +100,7 @@ pub struct Share {
 impl Reply {
     /// The user is told of this send.
     #[must_use]
-    pub fn new(to: Addr<User>, id: DonationId, send: u16) -> Self {
+    pub fn new(to: Arc<Addr<User>>, id: DonationId, send: u16) -> Self {
         let to = Some(to);
         Self { to, id, send }
     }

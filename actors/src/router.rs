@@ -297,6 +297,14 @@ impl Router {
         }
     }
 
+    /// The router's own address, for completions.
+    fn address(&self, ctx: &Context<Self>) -> Arc<Addr<Self>> {
+        match &self.shard {
+            Some(shard) => Arc::clone(&shard.router),
+            None => Arc::new(ctx.address()),
+        }
+    }
+
     fn is_drained(&self) -> bool {
         self.flights.is_empty() && self.loose.is_empty()
     }
@@ -319,7 +327,7 @@ impl Actor for Router {
             self.shard = Some(ShardContext::new(
                 Arc::clone(&self.world),
                 self.id,
-                ctx.address(),
+                Arc::new(ctx.address()),
                 self.gateway.clone(),
                 Arc::clone(&self.lease),
             ));

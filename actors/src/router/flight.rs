@@ -2,9 +2,10 @@
 //! are yet to be told. It begins with a record or a due time, and ends when all is acknowledged.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::prelude::{Addr, AsyncContext, Context, Handler, Message};
+use actix::prelude::{Addr, Context, Handler, Message};
 use almoner_domain::dead_letter::DeadLetter;
 use almoner_domain::donation::Donation;
 use almoner_domain::ids::{DonationId, Place, UserId};
@@ -12,11 +13,12 @@ use almoner_domain::outcome::{self, Told};
 use almoner_domain::request::HoldAnswer;
 use smallvec::SmallVec;
 
+use super::slots;
 use super::tick::Again;
 use super::{Departed, Fate, PendingEntry, Router};
 use crate::intake;
 use crate::ports::{Done, PublishError, StoreError};
-use crate::user::{AnswerHold, Donate, Due, User};
+use crate::user::{AnswerHold, Donate, Due, Slot, User};
 use crate::world::World;
 
 /// What a flight is for; enough to send it to its user again.
@@ -41,6 +43,8 @@ pub(super) struct HoldRecord {
 /// One donation in flight in the shard.
 pub(super) struct Flight {
     pub(super) work: Work,
+    /// Whose it is.
+    pub(super) slot: Rc<Slot>,
     /// The records that wait for its fate, all alike: a due flight has none, an answer to a hold one.
     pub(super) tickets: SmallVec<[Place; 1]>,
     /// Events to be told, the first one being published.
@@ -109,10 +113,13 @@ impl Work {
 }
 
 impl Flight {
-    pub(super) fn new(work: Work, since_boot_ms: i64) -> Self {
+    /// A flight of the user, which it counts for.
+    pub(super) fn new(work: Work, slot: Rc<Slot>, since_boot_ms: i64) -> Self {
+        slot.launched();
         Self {
             tickets: work.place().cloned().into_iter().collect(),
             work,
+            slot,
             outbox: VecDeque::new(),
             publishing: None,
             fate: None,
@@ -185,8 +192,7 @@ impl Router {
     /// since only what is recorded then can be compared and answered.
     pub(super) fn ask(&mut self, id: DonationId, work: Work, ctx: &Context<Self>) {
         let Some(flight) = self.flights.get_mut(&id) else {
-            let flight = Flight::new(work, self.world.clock.boot_ms());
-            return self.launch(id, flight);
+            return self.launch(id, work);
         };
         if !flight.work.is_repeated_by(&work) {
             return flight.after.push(work);
@@ -202,11 +208,13 @@ impl Router {
     }
 
     /// Begins a flight at its user.
-    pub(super) fn launch(&mut self, id: DonationId, mut flight: Flight) {
+    pub(super) fn launch(&mut self, id: DonationId, work: Work) {
         let Some(shard) = &self.shard else { return };
+        let boot_ms = self.world.clock.boot_ms();
+        let slot = Rc::clone(self.slots.slot(work.user_id()));
+        let mut flight = Flight::new(work, slot, boot_ms);
         flight.was_pending = self.pending.take(id);
-        let (user, boot_ms) = (flight.work.user_id(), flight.since_boot_ms);
-        let user = self.slots.launch(shard, user, boot_ms);
+        let user = slots::user(shard, &flight.slot, boot_ms);
         if let Some(user) = &user {
             flight.send_to(id, user);
         }
@@ -232,7 +240,7 @@ impl Router {
             let (Some(shard), Some(flight)) = (&self.shard, self.flights.get(&id)) else {
                 continue;
             };
-            match self.slots.user(shard, flight.work.user_id(), boot_ms) {
+            match slots::user(shard, &flight.slot, boot_ms) {
                 Some(user) => flight.send_to(id, &user),
                 None => self.again_later(Again::LookAfter(id)),
             }
@@ -271,8 +279,9 @@ impl Router {
         let flight = self.flights.entry(id).or_insert_with(|| {
             // Nobody sent it there: an answer came late. What came of it is told like anything else.
             let user_id = donation.request.user_id.clone();
-            self.slots.launched(&user_id);
-            let mut flight = Flight::new(Work::Due(user_id), self.world.clock.boot_ms());
+            let slot = Rc::clone(self.slots.slot(&user_id));
+            let boot_ms = self.world.clock.boot_ms();
+            let mut flight = Flight::new(Work::Due(user_id), slot, boot_ms);
             flight.was_pending = self.pending.take(id);
             flight
         });
@@ -306,7 +315,7 @@ impl Router {
         let number = self.publishes;
         flight.publishing = Some(number);
         let message = outcome::encode(donation, told, source);
-        let done = Done::to(ctx.address().recipient(), move |result| Published {
+        let done = Done::to(self.address(ctx), move |result| Published {
             id,
             number,
             result,
@@ -320,7 +329,7 @@ impl Router {
             return;
         };
         let boot_ms = self.world.clock.boot_ms();
-        self.slots.landed(flight.work.user_id());
+        flight.slot.landed();
         self.world
             .telemetry
             .whole_ms(boot_ms - flight.since_boot_ms);
@@ -361,7 +370,7 @@ impl Router {
         let Some(flight) = self.flights.remove(&id) else {
             return;
         };
-        self.slots.landed(flight.work.user_id());
+        flight.slot.landed();
         if let Some(entry) = flight.was_pending {
             self.pending.put(id, entry);
         }
@@ -388,10 +397,7 @@ impl Router {
 
     /// The outcome of a finished donation was acknowledged: its pending row may go.
     pub(super) fn acknowledge(&self, id: DonationId, ctx: &Context<Self>) {
-        let done = Done::to(ctx.address().recipient(), move |result| Acknowledged {
-            id,
-            result,
-        });
+        let done = Done::to(self.address(ctx), move |result| Acknowledged { id, result });
         self.world.store.acknowledged(id, done);
     }
 }

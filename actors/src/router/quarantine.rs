@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use actix::prelude::{AsyncContext, Context, Handler, Message};
+use actix::prelude::{Context, Handler, Message};
 use almoner_domain::donation::{Event, Next, PendingKind, Progress, State, Transition};
 use almoner_domain::duplicate::Settled;
 use almoner_domain::ids::{CampaignId, DonationId, UserId};
@@ -34,7 +34,7 @@ impl Router {
         tracing::error!(shard = %self.id, %user, panic, "the user's actor is quarantined");
         self.world.telemetry.quarantined("user");
         let boot_ms = self.world.clock.boot_ms();
-        self.slots.quarantine(user, boot_ms);
+        self.slots.slot(user).quarantine(boot_ms + QUARANTINE_MS);
         let at_user = self
             .flights
             .iter()
@@ -74,8 +74,9 @@ impl Router {
 
     /// What the store knows decides.
     pub(super) fn look_after_quarantined(&mut self, id: DonationId, ctx: &Context<Self>) {
-        let done = Done::to(ctx.address().recipient(), move |recorded| {
-            QuarantinedLoaded { id, recorded }
+        let done = Done::to(self.address(ctx), move |recorded| QuarantinedLoaded {
+            id,
+            recorded,
         });
         self.world.store.load(id, done);
     }
@@ -88,8 +89,8 @@ impl Router {
         if let Work::Due(_) = flight.work {
             return self.departed(Departed::dropped(id), ctx);
         }
-        let window = self.slots.window(flight.work.user_id());
-        window.borrow_mut().settle(id, Settled::Gone);
+        let slot = self.slots.slot(flight.work.user_id());
+        slot.window.borrow_mut().settle(id, Settled::Gone);
         self.dead_letter_flight(id, ctx);
     }
 
@@ -123,8 +124,8 @@ impl Router {
                 State::Succeeded => Settled::Counted,
                 _ => Settled::Gone,
             };
-            let window = self.slots.window(&donation.request.user_id);
-            window.borrow_mut().settle(id, settled);
+            let slot = self.slots.slot(&donation.request.user_id);
+            slot.window.borrow_mut().settle(id, settled);
             let fate = Fate::Finished {
                 has_pending_row: pending.is_some(),
             };
@@ -205,7 +206,7 @@ impl Router {
             told_before,
             fate,
         };
-        let done = Done::to(ctx.address().recipient(), move |result| SetAsideAs {
+        let done = Done::to(self.address(ctx), move |result| SetAsideAs {
             departed: Box::new(departed),
             result,
         });

@@ -4,12 +4,12 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use actix::prelude::{ActorContext, AsyncContext, Context, Handler, Message};
+use actix::prelude::{ActorContext, Context, Handler, Message};
 use almoner_domain::donation::PendingKind;
 use almoner_domain::ids::DonationId;
 
 use super::acquire::Phase;
-use super::flight::{Flight, Work};
+use super::flight::Work;
 use super::slots::Slots;
 use super::{Drain, PendingEntry, PendingSet, Router};
 use crate::offsets::Offsets;
@@ -187,7 +187,7 @@ impl Router {
         {
             self.ticking.quiet.remove(&(due_ms, id));
             if let Some(flight) = self.flights.get(&id)
-                && let Some(user) = self.slots.running(flight.work.user_id())
+                && let Some(user) = flight.slot.address()
             {
                 user.do_send(Wake { id });
             }
@@ -196,15 +196,14 @@ impl Router {
 
     fn wake_due(&mut self) {
         let now_ms = self.world.clock.wall_ms();
-        let boot_ms = self.world.clock.boot_ms();
         let mut room = DUE_AT_ONCE_MAX.saturating_sub(self.due_flights());
         while room > 0
             && let Some(id) = self.pending.first_due(now_ms)
             && let Some(entry) = self.pending.known.get(&id)
         {
             room -= 1;
-            let flight = Flight::new(Work::Due(entry.user_id.clone()), boot_ms);
-            self.launch(id, flight);
+            let work = Work::Due(entry.user_id.clone());
+            self.launch(id, work);
         }
     }
 
@@ -224,7 +223,7 @@ impl Router {
         for (id, flight) in &mut self.flights {
             if flight.is_at_user() && boot_ms - flight.looked_at_boot_ms > patience_ms {
                 flight.looked_at_boot_ms = boot_ms;
-                if let Some(user) = self.slots.running(flight.work.user_id()) {
+                if let Some(user) = flight.slot.address() {
                     user.do_send(Overdue { id: *id });
                 }
             }
@@ -300,7 +299,7 @@ impl Router {
             next_offset,
             stream_ms,
         };
-        let done = Done::to(ctx.address().recipient(), move |result| MarkedAt {
+        let done = Done::to(self.address(ctx), move |result| MarkedAt {
             next_offset,
             result,
         });
@@ -313,7 +312,7 @@ impl Router {
             shard: self.id,
             next_offset,
         };
-        let done = Done::to(ctx.address().recipient(), move |result| CommittedAt {
+        let done = Done::to(self.address(ctx), move |result| CommittedAt {
             next_offset,
             sent_boot_ms,
             result,
@@ -360,6 +359,7 @@ impl Router {
         self.lease.lose();
         if let Some(shard) = &self.shard {
             shard.draining.set(true);
+            shard.let_campaigns_go();
         }
         if let Some(done) = self.drain.as_mut().and_then(|drain| drain.done.take()) {
             done.call(());

@@ -243,7 +243,7 @@ impl Instance {
         });
         let gateway = guard::start(
             GatewayActor::new(Arc::clone(&world)),
-            Policy::SERVICE,
+            &Policy::SERVICE,
             |_| {},
         );
         let arbiters = vec![actix::Arbiter::current()];
