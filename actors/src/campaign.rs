@@ -180,7 +180,7 @@ impl Admission {
             return (Verdict::Queue, None);
         }
         let is_blocked = now_boot_ms < self.blocked_until_ms.get();
-        if is_blocked || !self.donations.borrow_mut().take(now_boot_ms) {
+        if is_blocked || !self.donations.borrow_mut().take(|| now_boot_ms) {
             let reason = Reason::VelocityBlocked;
             return (Verdict::Refuse { reason }, None);
         }
@@ -221,7 +221,7 @@ impl Handler<CardDeclined> for Campaign {
 
     fn handle(&mut self, _: CardDeclined, _: &mut Self::Context) {
         let now_ms = self.shard.world.clock.boot_ms();
-        if !self.declines.take(now_ms) {
+        if !self.declines.take(|| now_ms) {
             self.admission
                 .blocked_until_ms
                 .set(now_ms + CARD_TESTING_PAUSE_MS);

@@ -1,10 +1,11 @@
 //! The gateway actor: spends the instance's share of the gateway's budget, campaigns in turn, under a breaker. It
 //! never decides about a donation; it sends what was permitted, once, and passes the answer on.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use actix::WeakAddr;
 use actix::prelude::{
     Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised,
 };
@@ -37,6 +38,8 @@ pub struct GatewayActor {
     breaker: Breaker,
     /// Calls on the wire: each gives itself back when it is answered or dropped, so that a crash here leaks none.
     in_flight: Arc<AtomicUsize>,
+    /// Made when the actor starts, since it needs the actor's address.
+    landings: Option<Arc<Landings>>,
     /// The timer that goes on when there is budget again, or the breaker may let a probe through.
     timer: Option<SpawnHandle>,
 }
@@ -78,9 +81,18 @@ pub struct Permit {
     pub permitted_at_boot_ms: i64,
 }
 
-/// A call came back.
+/// Calls came back.
 #[derive(Message)]
 #[rtype(result = "()")]
+struct Look;
+
+/// Calls that came back since the actor last looked. However many come at once, they wake it once.
+struct Landings {
+    landed: Mutex<Vec<Landed>>,
+    gateway: WeakAddr<GatewayActor>,
+}
+
+/// A call came back.
 struct Landed {
     call: &'static str,
     signal: BreakerSignal,
@@ -95,6 +107,23 @@ pub struct Share {
     pub owned: u32,
     /// Partitions in all.
     pub all: u32,
+}
+
+impl Landings {
+    fn push(&self, landed: Landed) {
+        let is_first = {
+            let mut waiting = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.push(landed);
+            waiting.len() == 1
+        };
+        if is_first && let Some(gateway) = self.gateway.upgrade() {
+            gateway.do_send(Look);
+        }
+    }
+
+    fn take(&self) -> Vec<Landed> {
+        std::mem::take(&mut *self.landed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Reply {
@@ -155,41 +184,63 @@ impl GatewayActor {
             budget,
             breaker: Breaker::new(),
             in_flight: Arc::default(),
+            landings: None,
             timer: None,
         }
     }
 
     /// Sends as much as budget, breaker and the bound on calls in flight allow.
-    fn pump(&mut self, ctx: &mut Context<Self>) {
-        let is_open = self.breaker.is_open(self.world.clock.boot_ms());
+    fn pump(&mut self, now_boot_ms: i64, ctx: &mut Context<Self>) {
+        let is_open = self.breaker.is_open(now_boot_ms);
         self.world.credits.gateway_usable(!is_open);
         if is_open {
             return self.pump_later(BREAKER_LOOK, ctx);
         }
-        while self.in_flight.load(Ordering::Relaxed) < self.world.settings.gateway_in_flight_max {
-            let Some(charge) = self.next.take().or_else(|| self.lanes.pop()) else {
-                return;
-            };
-            if let Err(wait) = self.budget.try_take(endpoint(&charge.call), Instant::now()) {
-                self.next = Some(charge);
-                return self.pump_later(wait, ctx);
-            }
-            let now_ms = self.world.clock.boot_ms();
-            if let Admit::No { .. } = self.breaker.admit(now_ms) {
-                self.next = Some(charge);
-                return self.pump_later(BREAKER_LOOK, ctx);
-            }
-            self.send(*charge, now_ms, ctx);
-        }
+        while self.has_room()
+            && let Some(charge) = self.next.take().or_else(|| self.lanes.pop())
+            && self.try_send(*charge, now_boot_ms, ctx)
+        {}
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) < self.world.settings.gateway_in_flight_max
+    }
+
+    /// Sends it, unless budget or breaker forbid: then it is the next one. Says whether another may be tried.
+    fn try_send(&mut self, charge: Charge, now_boot_ms: i64, ctx: &mut Context<Self>) -> bool {
+        let now = Instant::now();
+        let wait = match self.budget.try_take(endpoint(&charge.call), now) {
+            Err(wait) => wait,
+            Ok(()) => match self.breaker.admit(now_boot_ms) {
+                Admit::No { .. } => BREAKER_LOOK,
+                Admit::Yes | Admit::Probe => {
+                    self.send(charge, now_boot_ms, ctx);
+                    return true;
+                }
+            },
+        };
+        self.next = Some(Box::new(charge));
+        self.pump_later(wait, ctx);
+        false
     }
 
     fn pump_later(&mut self, pause: Duration, ctx: &mut Context<Self>) {
         if self.timer.is_none() {
             self.timer = Some(ctx.run_later(pause, |gateway, ctx| {
                 gateway.timer = None;
-                gateway.pump(ctx);
+                gateway.pump(gateway.world.clock.boot_ms(), ctx);
             }));
         }
+    }
+
+    fn landings(&mut self, ctx: &Context<Self>) -> Arc<Landings> {
+        let make = || {
+            Arc::new(Landings {
+                landed: Mutex::default(),
+                gateway: ctx.address().downgrade(),
+            })
+        };
+        Arc::clone(self.landings.get_or_insert_with(make))
     }
 
     fn send(&mut self, charge: Charge, now_boot_ms: i64, ctx: &Context<Self>) {
@@ -210,7 +261,7 @@ impl GatewayActor {
         }
         // A list waits for the next reading with all others: it holds no connection meanwhile.
         let on_the_wire = (call != Call::List).then(|| OnTheWire::of(&self.in_flight));
-        let gateway = ctx.address();
+        let landings = self.landings(ctx);
         let who = Who {
             user: hash(donation.request.user_id.as_str()),
             campaign: campaign_hash(&donation),
@@ -219,7 +270,7 @@ impl GatewayActor {
         let done = Done::new(move |answer: Answer| {
             let signal = BreakerSignal::of(&answer, who.user, who.campaign);
             drop(on_the_wire);
-            gateway.do_send(Landed {
+            landings.push(Landed {
                 call: name,
                 signal,
                 sent_at_boot_ms: now_boot_ms,
@@ -235,6 +286,22 @@ impl GatewayActor {
             },
             done,
         );
+    }
+}
+
+impl GatewayActor {
+    fn landed(&mut self, landed: &Landed, now: Instant, now_boot_ms: i64) {
+        let took_ms = now_boot_ms - landed.sent_at_boot_ms;
+        self.world.telemetry.gateway_ms(landed.call, took_ms);
+        match landed.signal {
+            BreakerSignal::Busy => self.budget.on_rate_limited(now),
+            BreakerSignal::Works => {
+                self.world.credits.accept_key();
+                self.budget.on_success(now);
+            }
+            _ => {}
+        }
+        self.breaker.answered(landed.signal, now_boot_ms);
     }
 }
 
@@ -284,6 +351,7 @@ impl Supervised for GatewayActor {
         self.world.telemetry.actor_restarted("gateway");
         self.timer = None;
         self.pump_later(BREAKER_LOOK, ctx);
+        ctx.address().do_send(Look); // what came back meanwhile woke nobody
     }
 }
 
@@ -291,6 +359,12 @@ impl Handler<Charge> for GatewayActor {
     type Result = ();
 
     fn handle(&mut self, charge: Charge, ctx: &mut Self::Context) {
+        let now_boot_ms = self.world.clock.boot_ms();
+        let is_next = self.next.is_none() && self.lanes.is_empty();
+        if is_next && self.has_room() && !self.breaker.is_open(now_boot_ms) {
+            self.try_send(charge, now_boot_ms, ctx);
+            return;
+        }
         let age_ms = self.world.clock.wall_ms() - charge.donation.accepted_at_ms;
         let urgent = self.world.settings.rules.key_usable_ms() - age_ms
             < URGENT_MS.min(self.world.settings.rules.key_usable_ms() / 3);
@@ -300,42 +374,26 @@ impl Handler<Charge> for GatewayActor {
             urgent,
             Box::new(charge),
         );
-        self.pump(ctx);
+        self.pump(now_boot_ms, ctx);
     }
 }
 
-impl Handler<Landed> for GatewayActor {
+impl Handler<Look> for GatewayActor {
     type Result = ();
 
-    fn handle(
-        &mut self,
-        Landed {
-            call,
-            signal,
-            sent_at_boot_ms,
-        }: Landed,
-        ctx: &mut Self::Context,
-    ) {
-        let now_ms = self.world.clock.boot_ms();
-        self.world
-            .telemetry
-            .gateway_ms(call, now_ms - sent_at_boot_ms);
-        match signal {
-            BreakerSignal::Busy => self.budget.on_rate_limited(Instant::now()),
-            BreakerSignal::Works => {
-                self.world.credits.accept_key();
-                self.budget.on_success(Instant::now());
-            }
-            _ => {}
+    fn handle(&mut self, _: Look, ctx: &mut Self::Context) {
+        let landed = self.landings(ctx).take();
+        let (now, now_boot_ms) = (Instant::now(), self.world.clock.boot_ms());
+        for landed in landed {
+            self.landed(&landed, now, now_boot_ms);
         }
-        self.breaker.answered(signal, now_ms);
-        let is_closed = !self.breaker.is_open(now_ms);
+        let is_closed = !self.breaker.is_open(now_boot_ms);
         self.world.telemetry.gateway(
             self.in_flight.load(Ordering::Relaxed),
             self.lanes.len(),
             is_closed,
         );
-        self.pump(ctx);
+        self.pump(now_boot_ms, ctx);
     }
 }
 
@@ -344,6 +402,6 @@ impl Handler<Share> for GatewayActor {
 
     fn handle(&mut self, Share { owned, all }: Share, ctx: &mut Self::Context) {
         self.budget.set_share(owned, all);
-        self.pump(ctx);
+        self.pump(self.world.clock.boot_ms(), ctx);
     }
 }

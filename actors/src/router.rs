@@ -49,7 +49,8 @@ pub struct Router {
     takeover: u64,
     log_generation: u32,
     offsets: Offsets,
-    flights: HashMap<DonationId, Flight, foldhash::fast::FixedState>,
+    /// Boxed, since the table has room for more than it holds, and grows.
+    flights: HashMap<DonationId, Box<Flight>, foldhash::fast::FixedState>,
     /// Publishes of flights so far.
     publishes: u64,
     /// Answers to records, by offset, that are on their way to the broker and belong to no flight: rejections, dead

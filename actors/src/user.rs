@@ -191,7 +191,7 @@ impl User {
     fn is_let_in(&mut self) -> bool {
         let world = &self.shard.world;
         self.turn.waiting() < world.settings.user_waiting_max
-            && self.donations.take(world.clock.boot_ms())
+            && self.donations.take(|| world.clock.boot_ms())
     }
 
     /// Whether it looks like a double; and from now on it is counted against others itself.

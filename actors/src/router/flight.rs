@@ -1,7 +1,6 @@
 //! A flight: one donation that something is being done for, the records that wait for its fate, and the events that
 //! are yet to be told. It begins with a record or a due time, and ends when all is acknowledged.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -48,14 +47,14 @@ pub(super) struct Flight {
     /// The records that wait for its fate, all alike: a due flight has none, an answer to a hold one.
     pub(super) tickets: SmallVec<[Place; 1]>,
     /// Events to be told, the first one being published.
-    outbox: VecDeque<(Told, Place)>,
+    outbox: SmallVec<[(Arc<Told>, Place); 1]>,
     /// The number of the publish that is on its way: an answer to another one is history.
     publishing: Option<u64>,
     /// What became of it, once it has left its user.
     pub(super) fate: Option<Fate>,
     /// Set with the fate.
     donation: Option<Arc<Donation>>,
-    latest: Option<Told>,
+    latest: Option<Arc<Told>>,
     /// As what it was pending when the flight began. It is that again if nothing comes of the flight.
     was_pending: Option<PendingEntry>,
     /// Other requests for its id that came while it was in flight: they are begun, one by one, when it ends.
@@ -120,7 +119,7 @@ impl Flight {
             tickets: work.place().cloned().into_iter().collect(),
             work,
             slot,
-            outbox: VecDeque::new(),
+            outbox: SmallVec::new(),
             publishing: None,
             fate: None,
             donation: None,
@@ -166,7 +165,8 @@ impl Flight {
     fn land(&mut self, donation: Arc<Donation>, told: Option<Told>, before: Vec<Told>, fate: Fate) {
         let was_heard = (self.was_pending.as_ref()).is_none_or(|entry| entry.is_acknowledged);
         let is_news = told.is_some();
-        let latest = told.or_else(|| before.last().cloned());
+        let before: Vec<Arc<Told>> = before.into_iter().map(Arc::new).collect();
+        let latest = told.map(Arc::new).or_else(|| before.last().cloned());
         if self.fate.replace(fate).is_none() && !was_heard {
             let own = |told| (told, donation.place.clone());
             self.outbox.extend(before.into_iter().map(own));
@@ -175,11 +175,11 @@ impl Flight {
             let copies = self
                 .tickets
                 .iter()
-                .map(|source| (told.clone(), source.clone()));
+                .map(|source| (Arc::clone(&told), source.clone()));
             self.outbox.extend(copies);
             if self.tickets.is_empty() && is_news {
                 self.outbox
-                    .push_back((told.clone(), donation.place.clone()));
+                    .push((Arc::clone(&told), donation.place.clone()));
             }
             self.latest = Some(told);
         }
@@ -202,7 +202,7 @@ impl Router {
         if flight.fate.is_some()
             && let Some(told) = flight.latest.clone()
         {
-            flight.outbox.push_back((told, place.clone()));
+            flight.outbox.push((told, place.clone()));
             self.publish_next(id, ctx);
         }
     }
@@ -218,7 +218,7 @@ impl Router {
         if let Some(user) = &user {
             flight.send_to(id, user);
         }
-        self.flights.insert(id, flight);
+        self.flights.insert(id, Box::new(flight));
         if user.is_none() {
             self.again_later(Again::LookAfter(id));
         }
@@ -283,7 +283,7 @@ impl Router {
             let boot_ms = self.world.clock.boot_ms();
             let mut flight = Flight::new(Work::Due(user_id), slot, boot_ms);
             flight.was_pending = self.pending.take(id);
-            flight
+            Box::new(flight)
         });
         flight.land(donation, told, told_before, fate);
         self.world.watchers.tell(id);
@@ -307,7 +307,7 @@ impl Router {
         if flight.is_at_user() || flight.publishing.is_some() {
             return;
         }
-        let (Some((told, source)), Some(donation)) = (flight.outbox.front(), &flight.donation)
+        let (Some((told, source)), Some(donation)) = (flight.outbox.first(), &flight.donation)
         else {
             return self.end_flight(id, ctx);
         };
@@ -438,7 +438,7 @@ impl Handler<Published> for Router {
         flight.publishing = None;
         match result {
             Ok(()) => {
-                flight.outbox.pop_front();
+                flight.outbox.remove(0);
                 self.publish_next(id, ctx);
             }
             Err(error) => {

@@ -9,7 +9,7 @@ use almoner_domain::duplicate::Settled;
 use almoner_domain::ids::{CampaignId, DonationId, UserId};
 use almoner_domain::outcome::What;
 
-use super::flight::{Flight, Work};
+use super::flight::Work;
 use super::slots::QUARANTINE_MS;
 use super::tick::Again;
 use super::{Departed, Fate, Router};
@@ -241,7 +241,11 @@ impl Handler<QuarantinedLoaded> for Router {
 
     fn handle(&mut self, loaded: QuarantinedLoaded, ctx: &mut Self::Context) {
         let QuarantinedLoaded { id, recorded } = loaded;
-        if !self.flights.get(&id).is_some_and(Flight::is_at_user) {
+        if !self
+            .flights
+            .get(&id)
+            .is_some_and(|flight| flight.is_at_user())
+        {
             return; // it was looked after already
         }
         match recorded {

@@ -304,7 +304,7 @@ impl User {
                 let stays = next == Next::Stay;
                 self.active[i].progress = progress;
                 if !stays {
-                    self.carry_out(i, next, ctx);
+                    self.carry_out(i, next, now.wall_ms, ctx);
                 }
                 !stays
             }
@@ -328,7 +328,7 @@ impl User {
         self.leave(i, None, Fate::Pending { due_ms, kind }, ctx);
     }
 
-    fn carry_out(&mut self, i: usize, next: Next, ctx: &Ctx) {
+    fn carry_out(&mut self, i: usize, next: Next, now_ms: i64, ctx: &Ctx) {
         match next {
             Next::Send => self.permit(i, ctx),
             // The next call follows at once, permitted by one write; mostly the turn is still ours.
@@ -339,7 +339,7 @@ impl User {
             Next::Finish(ending) => {
                 let finish = Finish {
                     ending,
-                    at_ms: self.shard.world.clock.wall_ms(),
+                    at_ms: now_ms,
                     sequence: self.active[i].progress.sequence + 1,
                 };
                 self.finish(i, finish, ctx);
