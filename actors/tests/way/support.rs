@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use actix::prelude::Addr;
 use almoner_actors::gateway::GatewayActor;
-use almoner_actors::guard::{self, Policy};
 use almoner_actors::intake::ShardIntake;
 use almoner_actors::memory::{
     FixedDice, MemoryGateway, MemoryOutcomes, MemorySource, MemoryStore, Plan, TokioClock,
@@ -123,15 +122,14 @@ impl Durable {
             source: Arc::default(),
             faults: Faults::default(),
         };
-        durable.store.put_campaign(
-            CampaignChange::Described(campaign("camp", Status::Open)),
-            Done::new(|_| {}),
-        );
-        durable.store.put_campaign(
-            CampaignChange::Described(campaign("shut", Status::Closed)),
-            Done::new(|_| {}),
-        );
+        durable.put_campaign("camp", Status::Open);
+        durable.put_campaign("shut", Status::Closed);
         durable
+    }
+
+    pub fn put_campaign(&self, id: &str, status: Status) {
+        let described = CampaignChange::Described(campaign(id, status));
+        self.store.put_campaign(described, Done::new(|_| {}));
     }
 }
 
@@ -241,11 +239,7 @@ impl Instance {
             telemetry: Telemetry::new(),
             alarms: sender,
         });
-        let gateway = guard::start(
-            GatewayActor::new(Arc::clone(&world)),
-            Policy::SERVICE,
-            |_| {},
-        );
+        let gateway = GatewayActor::start_in(&actix::Arbiter::current(), Arc::clone(&world));
         let arbiters = vec![actix::Arbiter::current()];
         let mut intake = ShardIntake::new(
             Arc::clone(&world),
