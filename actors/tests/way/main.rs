@@ -6,11 +6,13 @@ mod faults;
 mod support;
 
 mod crashes;
+mod crowds;
 mod handover;
 mod happy;
 mod history;
 mod holds;
 mod limits;
+mod panics;
 mod repeats;
 mod supervision;
 mod unknown;
