@@ -128,9 +128,15 @@ fn a_viral_campaign_of_which_nothing_comes_back_holds_up_nobody() {
             it.in_flight_max = 200;
             it.campaign_in_flight_max = 100;
         });
-        let campaign = |n: u32| if n % 10 == 0 { "camp" } else { "viral" };
+        let campaign = |n: u32| {
+            if n.is_multiple_of(10) {
+                "camp"
+            } else {
+                "viral"
+            }
+        };
         let log: Vec<_> = (1..=1_000).map(|n| gift(n, campaign(n))).collect();
-        let others: Vec<u32> = (1..=1_000).filter(|n| n % 10 == 0).collect();
+        let others: Vec<u32> = (1..=1_000).filter(|n: &u32| n.is_multiple_of(10)).collect();
         let waited = until_given(&mut instance, &log, &others).await;
         assert!(waited < Duration::from_secs(5), "{waited:?}");
     });
@@ -151,7 +157,9 @@ fn a_hostile_user_holds_up_nobody() {
             _ => donate(n, "hostile", 500 + u64::from(n)),
         };
         let log: Vec<_> = (1..=2_000).map(flood).collect();
-        let others: Vec<u32> = (1..=2_000).filter(|n| n % 100 == 0).collect();
+        let others: Vec<u32> = (1..=2_000)
+            .filter(|n: &u32| n.is_multiple_of(100))
+            .collect();
         let waited = until_given(&mut instance, &log, &others).await;
         assert!(waited < Duration::from_secs(5), "{waited:?}");
         instance.settled().await;
