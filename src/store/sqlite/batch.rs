@@ -3,6 +3,7 @@
 
 mod beside;
 mod shared;
+mod sighted;
 
 use almoner_actors::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Finish, FinishWrite, Finished, FirstState,
@@ -71,6 +72,10 @@ impl Batch<'_, '_> {
                 let answer = self.put_campaign(&call.write)?;
                 call.set(answer);
             }
+            Op::PutSightings(call) => {
+                let answer = self.put_sightings(&call.write)?;
+                call.set(answer);
+            }
             Op::RaiseLogGeneration(call) => {
                 let answer = self.raise_log_generation()?;
                 call.set(Ok(answer));
@@ -118,6 +123,9 @@ impl Batch<'_, '_> {
                 Some(recorded) => Ok(Accepted::Known(recorded)),
                 None => Err(impossible("the id is known, but its donation is missing")),
             });
+        }
+        if let Some(sighted) = self.known.sighted.get(&id).cloned() {
+            return self.accept_sighted(seq, write, &sighted);
         }
         self.insert_donation(seq, write)?;
         match &write.first {

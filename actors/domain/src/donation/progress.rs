@@ -258,6 +258,32 @@ impl Progress {
         }
     }
 
+    /// A restored store does not remember all: the gateway's list shows this intent of the donation. Charged, it is
+    /// fetched, and recorded by its answer. Else its key is dead, and what was told of it is not known here: a failed
+    /// donation stays failed, so it is cancelled.
+    #[must_use]
+    pub fn sighted(self, intent: &str, is_charged: bool) -> Self {
+        if self.state.is_terminal() || (self.intent.is_some() && !is_charged) {
+            return self; // nothing but that intent is sent for it
+        }
+        let expired = Failing {
+            reason: Reason::Expired,
+            decline_code: None,
+        };
+        Self {
+            state: State::Unknown,
+            intent: Some(intent.into()),
+            call: Call::Fetch,
+            open: false,
+            call_began_at_ms: 0,
+            fruitless: 0,
+            unanswered: false,
+            in_use_since_ms: 0,
+            failing: (!is_charged).then_some(expired),
+            ..self
+        }
+    }
+
     /// The progress of a donation that ended so: what an answer that comes yet is held against.
     #[must_use]
     pub fn ended(self, ending: &Ending) -> Self {
