@@ -22,14 +22,22 @@ pub enum Endpoint {
     Cancel,
     /// Fetching and listing.
     Read,
+    /// Refunding a charge.
+    Refund,
 }
 
 /// How many endpoints there are.
-pub const ENDPOINTS: usize = 4;
+pub const ENDPOINTS: usize = 5;
 
 impl Endpoint {
     /// All of them, each at its own place.
-    pub const ALL: [Self; ENDPOINTS] = [Self::Create, Self::Confirm, Self::Cancel, Self::Read];
+    pub const ALL: [Self; ENDPOINTS] = [
+        Self::Create,
+        Self::Confirm,
+        Self::Cancel,
+        Self::Read,
+        Self::Refund,
+    ];
 }
 
 /// One instance's part of the account's rate. Times come as arguments, so that a simulation drives it.

@@ -77,6 +77,7 @@ struct PendingSet {
     unknown_by_due: BTreeSet<(i64, DonationId)>,
     known: HashMap<DonationId, PendingEntry, foldhash::fast::FixedState>,
     held: usize,
+    surplus: usize,
     is_full: bool,
 }
 

@@ -85,6 +85,7 @@ impl PendingSet {
         self.take(id);
         self.due_of(entry.kind).insert((entry.due_ms, id));
         self.held += usize::from(entry.kind == PendingKind::Held);
+        self.surplus += usize::from(entry.kind == PendingKind::Surplus);
         self.known.insert(id, entry);
     }
 
@@ -92,6 +93,7 @@ impl PendingSet {
         let entry = self.known.remove(&id)?;
         self.due_of(entry.kind).remove(&(entry.due_ms, id));
         self.held -= usize::from(entry.kind == PendingKind::Held);
+        self.surplus -= usize::from(entry.kind == PendingKind::Surplus);
         Some(entry)
     }
 
@@ -284,6 +286,7 @@ impl Router {
             self.pending.known.len(),
         );
         self.world.telemetry.unknown(shard, self.pending.unknown());
+        self.world.telemetry.surplus(shard, self.pending.surplus);
     }
 
     // ---- the mark in the store, then the commit at the broker, which renews the lease
@@ -395,6 +398,7 @@ impl Router {
         }
         self.world.telemetry.shard(self.id, 0, 0, 0);
         self.world.telemetry.unknown(self.id, 0);
+        self.world.telemetry.surplus(self.id, 0);
         self.phase = Phase::Gone {
             since_ms: self.world.clock.boot_ms(),
             is_raised: false,
