@@ -17,7 +17,7 @@ use self::traffic::{Chance, Logged, Users, gateway_plan, port_fault};
 use crate::faults::Faults;
 use crate::support::{Durable, Instance, settings, story};
 
-const HISTORIES: u64 = 200;
+const HISTORIES: u64 = 100;
 const RECORDS: usize = 200;
 const STEP: Duration = Duration::from_millis(100);
 
