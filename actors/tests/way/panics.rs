@@ -80,7 +80,8 @@ fn every_kind_of_actor_survives_a_panic_wherever_it_has_code() {
     );
 }
 
-/// The process that comes after it finishes what was in flight.
+/// What is left drains in its time, as the process does before it ends; and the one that comes after it finishes what
+/// was in flight.
 async fn check_escalates(port: &'static str, who: &str) {
     let durable = Durable::plain();
     durable.faults.first(port, u32::MAX, Fault::Panic);
@@ -101,10 +102,11 @@ async fn check_escalates(port: &'static str, who: &str) {
             )
         })
         .collect();
+    instance.drain().await;
     instance.die();
     durable.faults.stop();
-    let mut instance = Instance::start(&durable);
-    instance.backlog(&requests);
+    let mut instance = Instance::start_with(&durable, settings(), durable.log(20));
+    instance.backlog(&requests[instance.next_offset as usize..]);
     instance.settled().await;
     for n in 1..=20 {
         assert_eq!(durable.gateway.charges_of(id(n)), 1, "{port}");

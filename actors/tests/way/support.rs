@@ -399,6 +399,13 @@ impl Instance {
 
     /// A planned handover, through to its end.
     pub async fn hand_over(mut self) -> Durable {
+        self.drain().await;
+        assert_eq!(self.world.credits.in_flight(), 0);
+        self.durable
+    }
+
+    /// Drains the shard; fails if that takes longer than a minute.
+    pub async fn drain(&mut self) {
         let (done, drained) = tokio::sync::oneshot::channel();
         self.intake.revoke(
             &[SHARD],
@@ -409,8 +416,6 @@ impl Instance {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(self.world.credits.in_flight(), 0);
-        self.durable
     }
 
     /// The process dies: nothing in memory is left, and what is on the wire is answered to nobody.
