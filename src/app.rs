@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use actix_rt::{Arbiter, System, SystemRunner};
 use almoner_actors::gateway::GatewayActor;
-use almoner_actors::guard::{self, Policy, Report};
 use almoner_actors::intake::ShardIntake;
 use almoner_actors::ports::{Clock, Done, Outcomes, Store};
 use almoner_actors::telemetry::Telemetry;
@@ -218,20 +217,7 @@ impl App {
 #[must_use]
 pub fn start_actors(world: &Arc<World>, runtimes: &Runtimes, topic: Arc<str>) -> ShardIntake {
     let arbiters = runtimes.arbiters();
-    let (shared, alarmed) = (Arc::clone(world), Arc::clone(world));
-    let report = move |report| {
-        if let Report::Quarantined { panic } = report {
-            alarmed.raise(Alarm::Escalated {
-                what: format!("the gateway actor keeps crashing: {panic}"),
-            });
-        }
-    };
-    let gateway = guard::start_in(
-        &arbiters[0],
-        move || GatewayActor::new(shared),
-        Policy::SERVICE,
-        report,
-    );
+    let gateway = GatewayActor::start_in(&arbiters[0], Arc::clone(world));
     ShardIntake::new(Arc::clone(world), arbiters, gateway, topic)
 }
 
