@@ -2,6 +2,7 @@
 //! and what dies around it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bad_input;
 // A harness offers more than each story takes.
 #[allow(dead_code, unused_imports)]
 mod support;

@@ -12,6 +12,7 @@ mod instance;
 mod judge;
 mod process;
 mod publisher;
+mod raw_produce;
 mod requests;
 mod wait;
 mod world;
@@ -27,7 +28,7 @@ pub use {
     publisher::{Place, Post, Publisher},
     requests::{Fields, donate, hold_answer, id, open_campaign},
     wait::{PATIENCE, Patience, wait_until},
-    world::World,
+    world::{PARTITIONS, World},
 };
 
 use std::sync::LazyLock;

@@ -15,16 +15,16 @@ const BROKER_ID: i32 = 1;
 /// The broker. Its logs live in memory, and go with it.
 pub struct Broker {
     cluster: MockCluster<'static, DefaultProducerContext>,
-    partitions: u16,
+    partitions: u32,
 }
 
 impl Broker {
     /// Starts it with so many partitions of requests and outcomes.
-    pub fn start(partitions: u16) -> Self {
+    pub fn start(partitions: u32) -> Self {
         let cluster = MockCluster::new(1).unwrap();
         for (role, topic) in Topics::default().by_role() {
             let count = match role {
-                "requests" | "outcomes" => i32::from(partitions),
+                "requests" | "outcomes" => i32::try_from(partitions).unwrap(),
                 _ => 1,
             };
             cluster.create_topic(topic, count, 1).unwrap();
@@ -39,7 +39,7 @@ impl Broker {
         self.cluster.bootstrap_servers()
     }
 
-    pub fn partitions(&self) -> u16 {
+    pub fn partitions(&self) -> u32 {
         self.partitions
     }
 
@@ -66,15 +66,15 @@ impl Broker {
 
     /// What of the requests the group has not committed.
     pub fn uncommitted(&self) -> Unread {
-        let options = self.options();
-        let meter = LogMeter::new(&options, &options.topics.requests, self.partitions).unwrap();
+        let (options, count) = (self.options(), u16::try_from(self.partitions).unwrap());
+        let meter = LogMeter::new(&options, &options.topics.requests, count).unwrap();
         meter.uncommitted().unwrap()
     }
 
     /// Waits until every request that was published is committed.
     pub fn wait_committed(&self) {
-        let options = self.options();
-        let meter = LogMeter::new(&options, &options.topics.requests, self.partitions).unwrap();
+        let (options, count) = (self.options(), u16::try_from(self.partitions).unwrap());
+        let meter = LogMeter::new(&options, &options.topics.requests, count).unwrap();
         let left = std::cell::Cell::new(0);
         wait_until(
             "every request to be committed",

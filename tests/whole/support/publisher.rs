@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use almoner::kafka::options::KafkaOptions;
+use almoner_domain::partition::Partitioner;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -10,6 +11,8 @@ use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::RUNTIME;
+use super::raw_produce::raw_produce;
+use super::world::PARTITIONS;
 
 /// More than any broker takes by default.
 const VALUE_BYTES_MAX: &str = "8000000";
@@ -29,7 +32,18 @@ pub struct Post {
     pub partition: Option<u32>,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
-    pub headers: Vec<(&'static str, Vec<u8>)>,
+    /// Names are usually text, but a producer may write any bytes.
+    pub headers: Vec<(&'static [u8], Vec<u8>)>,
+}
+
+impl Post {
+    /// The partition of four to which it goes, by its key unless it says so itself.
+    pub fn shard(&self) -> u32 {
+        let of_key = || {
+            Partitioner::default().partition(self.key.as_deref().unwrap_or_default(), PARTITIONS)
+        };
+        self.partition.unwrap_or_else(of_key)
+    }
 }
 
 /// A producer.
@@ -66,25 +80,18 @@ impl Publisher {
 
     fn publish_to(&self, topic: &str, posts: &[Post]) -> Vec<Place> {
         let sent: Vec<_> = posts.iter().map(|post| self.send(topic, post)).collect();
-        sent.into_iter()
-            .map(|delivery| {
-                let delivered = RUNTIME.block_on(delivery).unwrap().unwrap();
-                Place {
-                    partition: u32::try_from(delivered.partition).unwrap(),
-                    offset: delivered.offset,
-                }
-            })
-            .collect()
+        sent.into_iter().map(Sent::wait).collect()
     }
 
-    fn send(&self, topic: &str, post: &Post) -> DeliveryFuture {
-        let headers = post.headers.iter();
-        let headers = headers.fold(OwnedHeaders::new(), |headers, (key, value)| {
-            headers.insert(Header {
-                key,
-                value: Some(value),
-            })
-        });
+    fn send(&self, topic: &str, post: &Post) -> Sent {
+        let mut headers = OwnedHeaders::new();
+        for (name, value) in &post.headers {
+            let Ok(key) = std::str::from_utf8(name) else {
+                return Sent::Raw(raw_produce(&self.options.bootstrap_servers, topic, post));
+            };
+            let value = Some(value);
+            headers = headers.insert(Header { key, value });
+        }
         loop {
             let record = FutureRecord::<[u8], [u8]> {
                 topic,
@@ -95,11 +102,33 @@ impl Publisher {
                 headers: (!post.headers.is_empty()).then(|| headers.clone()),
             };
             match self.producer.send_result(record) {
-                Ok(delivery) => return delivery,
+                Ok(delivery) => return Sent::Delivery(delivery),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
                     std::thread::sleep(PAUSE);
                 }
                 Err((error, _)) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+/// A record on its way.
+enum Sent {
+    Delivery(DeliveryFuture),
+    /// It is there.
+    Raw(Place),
+}
+
+impl Sent {
+    fn wait(self) -> Place {
+        match self {
+            Self::Raw(place) => place,
+            Self::Delivery(delivery) => {
+                let delivered = RUNTIME.block_on(delivery).unwrap().unwrap();
+                Place {
+                    partition: u32::try_from(delivered.partition).unwrap(),
+                    offset: delivered.offset,
+                }
             }
         }
     }

@@ -13,6 +13,9 @@ use super::instance::Instance;
 use super::process::almoner;
 use super::publisher::Publisher;
 
+/// Partitions of requests and outcomes.
+pub const PARTITIONS: u32 = 4;
+
 /// The world of one story.
 pub struct World {
     pub broker: Broker,
@@ -21,18 +24,13 @@ pub struct World {
 }
 
 impl World {
-    /// Four partitions, and a gateway with these arguments.
+    /// A gateway with these arguments, and a broker with its topics.
     pub fn new(gateway_args: &[&str]) -> Self {
-        Self::of(4, gateway_args)
-    }
-
-    /// So many partitions, and a gateway with these arguments.
-    pub fn of(partitions: u16, gateway_args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let gateway = GatewaySim::start(&folder.path().join("gateway"), gateway_args);
         std::fs::write(folder.path().join("gateway_key"), API_KEY).unwrap();
         Self {
-            broker: Broker::start(partitions),
+            broker: Broker::start(PARTITIONS),
             gateway,
             folder,
         }
