@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad_input;
+mod network;
 // A harness offers more than each story takes.
 #[allow(dead_code, unused_imports)]
 mod support;

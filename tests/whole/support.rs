@@ -11,6 +11,7 @@ mod http;
 mod instance;
 mod judge;
 mod process;
+mod proxy;
 mod publisher;
 mod raw_produce;
 mod requests;
@@ -20,11 +21,12 @@ mod world;
 pub use {
     broker::Broker,
     follower::{Follower, Letter, Seen, Told},
-    gateway::GatewaySim,
+    gateway::{API_KEY, GatewaySim},
     http::get,
     instance::Instance,
     judge::judge,
     process::Process,
+    proxy::{Mishap, Proxy, Weather},
     publisher::{Place, Post, Publisher},
     requests::{Fields, donate, hold_answer, id, open_campaign},
     wait::{PATIENCE, Patience, wait_until},
