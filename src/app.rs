@@ -1,5 +1,6 @@
 //! One instance: everything is made here, in the order in which it is needed, and stopped in the opposite one.
 
+mod restore;
 mod settings;
 mod vitals;
 
@@ -18,8 +19,11 @@ use almoner_actors::world::{Alarm, Credits, World};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+pub use restore::RestoreError;
 pub use settings::{StartFlags, settings_of};
 pub use vitals::Vitals;
+
+use restore::Restore;
 
 use crate::clock::{RandomDice, SystemClock};
 use crate::config::Config;
@@ -61,6 +65,11 @@ pub enum StartError {
         "the campaigns topic was not read to its end within {0:?}: without it donations would be refused wrongly"
     )]
     Campaigns(Duration),
+    /// A store that is older than the log could not be brought up to what the gateway knows.
+    #[error(
+        "the restored store could not be brought up to what the gateway has charged since: {0}"
+    )]
+    Restore(#[from] RestoreError),
     /// The store could not begin another log.
     #[error("the store could not take the log for a new one: {0}")]
     NewLog(almoner_actors::ports::StoreError),
@@ -143,16 +152,28 @@ impl App {
         if flags.new_log {
             begin_new_log(&store)?;
         }
-        let gateway = StripeGateway::new(&gateway_options(config), runtimes.io.handle().clone())?;
+        let gateway_options = gateway_options(config);
+        let gateway = StripeGateway::new(&gateway_options, runtimes.io.handle().clone())?;
         let kafka = kafka_options(config);
         let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
         store.hold_to_partitions(partitions)?;
+        let settings = settings_of(config, partitions, flags);
+        if flags.after_restore {
+            let restore = Restore {
+                store: &store,
+                gateway: &gateway_options,
+                kafka: &kafka,
+                partitions,
+                rules: &settings.rules,
+                now_ms: clock.wall_ms(),
+            };
+            restore.catch_up(runtimes.io)?;
+        }
         let outcomes = Arc::new(KafkaOutcomes::start(&kafka)?);
         let campaigns = read_campaigns(&kafka, &store, &outcomes)?;
         let prepared = Prepared::new(&kafka)?;
 
         let (alarm, alarms) = tokio::sync::mpsc::unbounded_channel();
-        let settings = settings_of(config, partitions, flags);
         let world = Arc::new(World {
             store: Arc::clone(&store) as Arc<dyn Store>,
             gateway: Arc::new(gateway),

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod config;
 pub mod demo;
 pub mod gateway_sim;
+pub mod offsets;
 pub mod run;
 
 use std::error::Error;

@@ -12,6 +12,7 @@ mod projector;
 mod readers;
 mod rows;
 mod schema;
+mod sighted;
 mod statements;
 mod tail;
 mod telemetry;
@@ -34,6 +35,7 @@ use self::inbox::Inbox;
 use self::ops::{Call, Op};
 use self::projector::Projector;
 use self::readers::{Read, Readers, RecentRead, UnfinishedRead};
+pub use self::sighted::{ShardMark, Sighting};
 use self::telemetry::Telemetry;
 use self::writer::Writer;
 
