@@ -92,8 +92,9 @@ impl Positions {
         Ok(committed.iter().map(position).collect())
     }
 
-    /// Commits these offsets for the group, forward or back, as its only member for a moment. A group keeps the member of
-    /// a process that was killed until its session times out: so long this waits.
+    /// Commits these offsets for the group, forward or back: from outside, where the group is empty and the broker takes
+    /// that, else as its only member for a moment. A group keeps the member of a process that was killed until its session
+    /// times out: so long this waits.
     ///
     /// # Errors
     /// The broker refused, or somebody else is a member.
@@ -106,11 +107,18 @@ impl Positions {
             let partition = shard.0.cast_signed();
             list.add_partition_offset(&self.topic, partition, Offset::Offset(*offset))?;
         }
+        match self.client.commit(&list, CommitMode::Sync) {
+            Err(error) if is_rebalancing(&error) => self.move_as_member(&list),
+            answer => Ok(answer?),
+        }
+    }
+
+    fn move_as_member(&self, list: &TopicPartitionList) -> Result<(), KafkaError> {
         let until = Instant::now() + self.member_gone_within;
         let member = self.join(until)?;
         loop {
-            match member.commit(&list, CommitMode::Sync) {
-                Ok(()) => return Ok(()),
+            match member.commit(list, CommitMode::Sync) {
+                Ok(()) => return leave(&member, until),
                 Err(error) if is_rebalancing(&error) && Instant::now() < until => {
                     // Only a poll takes part in it. What it reads is read again by whoever comes.
                     let _ = member.poll(POLL);
@@ -136,6 +144,15 @@ impl Positions {
         }
         Ok(member)
     }
+}
+
+/// Gives the partitions back, so that whoever comes need not wait for the session's end.
+fn leave(member: &BaseConsumer<PlainContext>, until: Instant) -> Result<(), KafkaError> {
+    member.unsubscribe();
+    while member.assignment()?.count() > 0 && Instant::now() < until {
+        let _ = member.poll(POLL);
+    }
+    Ok(())
 }
 
 fn is_rebalancing(error: &ClientError) -> bool {
