@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use almoner::store::sqlite::{Books, OpenError, SqliteStore};
-use almoner_actors::ports::{FirstState, MarkWrite};
+use almoner::store::sqlite::{Books, OpenError, Sighting, SqliteStore};
+use almoner_actors::ports::{Accepted, FirstState, MarkWrite, RowId};
 use almoner_domain::donation::{PendingKind, Progress, State};
 use almoner_domain::ids::{CampaignId, Shard, UserId};
 use almoner_domain::outcome::{Reason, Told};
@@ -152,7 +152,11 @@ fn a_sighted_donation_begins_with_what_the_gateway_has() {
         engine.claim(0);
         engine.new_row(&donation(1));
         engine.new_row(&donation(2));
-        engine.finish(finish_write(&donation(2), RowId(2), failed(Reason::CardDeclined)));
+        engine.finish(finish_write(
+            &donation(2),
+            RowId(2),
+            failed(Reason::CardDeclined),
+        ));
     }
     let sighting = |n: u64| Sighting {
         donation_id: id(n),

@@ -513,7 +513,8 @@ fn a_refund_is_made_or_was_made_before() {
 #[test]
 fn any_other_answer_is_no_refund() {
     let poor = error(r#""type":"invalid_request_error","code":"balance_insufficient""#);
-    let is_refused = |answer: &Result<Answer, Useless>| matches!(answer, Ok(Answer::OurDefect { .. }));
+    let is_refused =
+        |answer: &Result<Answer, Useless>| matches!(answer, Ok(Answer::OurDefect { .. }));
     for answer in [
         read_refund(400, poor),
         read_refund(200, refund("failed", "pi_2", 1_250)),
