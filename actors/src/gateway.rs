@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::WeakAddr;
 use actix::prelude::{
-    Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised,
+    Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised,
 };
 use almoner_domain::answer::Answer;
 use almoner_domain::donation::{Call, Donation};
@@ -16,11 +16,12 @@ use tokio::time::Instant;
 
 use crate::breaker::{Admit, Breaker, BreakerSignal};
 use crate::budget::{Budget, Endpoint};
+use crate::guard::{self, Policy, Report};
 use crate::lanes::{Lane, Lanes};
 use crate::lease::Lease;
 use crate::ports::{Done, GatewayCall};
 use crate::user::{Answered, Unsent, User};
-use crate::world::World;
+use crate::world::{Alarm, World};
 
 /// How often what waits behind an open breaker is looked at.
 const BREAKER_LOOK: Duration = Duration::from_millis(250);
@@ -56,7 +57,8 @@ pub struct Charge {
     pub intent: Option<Box<str>>,
     /// For a list: the range of `created`, seconds since 1970.
     pub listed_s: (i64, i64),
-    /// Whether this is the donation's first send: live charges have their own lane.
+    /// Whether no send before it can have moved money: live charges have their own lane, however often the gateway, or
+    /// our own budget, had no room for them.
     pub is_live: bool,
     /// The right to send.
     pub permit: Permit,
@@ -142,6 +144,14 @@ impl Reply {
     }
 }
 
+impl Permit {
+    /// Whether it may be sent now: the shard is still ours, and the permission is not too old.
+    fn is_valid(&self, now_boot_ms: i64, send_deadline_ms: i64) -> bool {
+        now_boot_ms - self.permitted_at_boot_ms < send_deadline_ms
+            && self.lease.is_valid(now_boot_ms)
+    }
+}
+
 impl Drop for Reply {
     fn drop(&mut self) {
         if let Some(user) = self.to.take() {
@@ -168,9 +178,23 @@ impl Drop for OnTheWire {
 }
 
 impl GatewayActor {
+    /// Starts the gateway actor under its guard. When it is beyond restarting, the process is to end.
+    #[must_use]
+    pub fn start_in(arbiter: &ArbiterHandle, world: Arc<World>) -> Addr<Self> {
+        let alarmed = Arc::clone(&world);
+        let report = move |report| {
+            if let Report::Quarantined { panic } = report {
+                alarmed.raise(Alarm::Escalated {
+                    what: format!("the gateway actor keeps crashing: {panic}"),
+                });
+            }
+        };
+        guard::start_in(arbiter, move || Self::new(world), &Policy::SERVICE, report)
+    }
+
     /// A gateway actor with nothing in flight.
     #[must_use]
-    pub fn new(world: Arc<World>) -> Self {
+    fn new(world: Arc<World>) -> Self {
         let settings = &world.settings;
         let (account_max, endpoint_max) = (
             settings.gateway_per_second_max,
@@ -196,19 +220,45 @@ impl GatewayActor {
         if is_open {
             return self.pump_later(BREAKER_LOOK, ctx);
         }
-        while self.has_room()
-            && let Some(charge) = self.next.take().or_else(|| self.lanes.pop())
-            && self.try_send(*charge, now_boot_ms, ctx)
-        {}
+        while self.has_room() {
+            let now = Instant::now();
+            let Some(charge) = self.next.take().or_else(|| self.pop(now, ctx)) else {
+                return;
+            };
+            if !self.try_send(*charge, now, now_boot_ms, ctx) {
+                return;
+            }
+        }
     }
 
     fn has_room(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) < self.world.settings.gateway_in_flight_max
     }
 
+    /// Whether a charge that comes now need not wait: nothing else does, and its endpoint has budget.
+    fn is_free_for(&mut self, charge: &Charge, now: Instant, now_boot_ms: i64) -> bool {
+        self.next.is_none()
+            && self.lanes.is_empty()
+            && self.has_room()
+            && !self.breaker.is_open(now_boot_ms)
+            && self
+                .budget
+                .pass_endpoint(endpoint(&charge.call), now)
+                .is_ok()
+    }
+
     /// Sends it, unless budget or breaker forbid: then it is the next one. Says whether another may be tried.
-    fn try_send(&mut self, charge: Charge, now_boot_ms: i64, ctx: &mut Context<Self>) -> bool {
-        let now = Instant::now();
+    fn try_send(
+        &mut self,
+        charge: Charge,
+        now: Instant,
+        now_boot_ms: i64,
+        ctx: &mut Context<Self>,
+    ) -> bool {
+        let deadline_ms = self.world.settings.send_deadline_ms;
+        if !charge.permit.is_valid(now_boot_ms, deadline_ms) {
+            return true; // dropped, its reply says so; it must not cost what others could be sent by
+        }
         let wait = match self.budget.try_take(endpoint(&charge.call), now) {
             Err(wait) => wait,
             Ok(()) => match self.breaker.admit(now_boot_ms) {
@@ -222,6 +272,22 @@ impl GatewayActor {
         self.next = Some(Box::new(charge));
         self.pump_later(wait, ctx);
         false
+    }
+
+    /// The next one of an endpoint that has budget; if there is none, it is looked for again when one has.
+    fn pop(&mut self, now: Instant, ctx: &mut Context<Self>) -> Option<Box<Charge>> {
+        if self.lanes.is_empty() {
+            return None;
+        }
+        let budget = &mut self.budget;
+        let waits = Endpoint::ALL.map(|endpoint| budget.pass_endpoint(endpoint, now).err());
+        let next = self.lanes.pop(|it| waits[it as usize].is_none());
+        if next.is_none()
+            && let Some(wait) = waits.into_iter().flatten().min()
+        {
+            self.pump_later(wait, ctx);
+        }
+        next
     }
 
     fn pump_later(&mut self, pause: Duration, ctx: &mut Context<Self>) {
@@ -249,16 +315,9 @@ impl GatewayActor {
             call,
             intent,
             listed_s,
-            permit,
             reply,
             ..
         } = charge;
-        let is_young =
-            now_boot_ms - permit.permitted_at_boot_ms < self.world.settings.send_deadline_ms;
-        if !is_young || !permit.lease.is_valid(now_boot_ms) {
-            self.breaker.answered(BreakerSignal::Busy, now_boot_ms); // a probe that was not sent is given back
-            return; // dropped, the reply says so
-        }
         // A list waits for the next reading with all others: it holds no connection meanwhile.
         let on_the_wire = (call != Call::List).then(|| OnTheWire::of(&self.in_flight));
         let landings = self.landings(ctx);
@@ -267,8 +326,13 @@ impl GatewayActor {
             campaign: campaign_hash(&donation),
         };
         let name = call.name();
+        let is_refund = matches!(call, Call::Reverse { .. });
         let done = Done::new(move |answer: Answer| {
-            let signal = BreakerSignal::of(&answer, who.user, who.campaign);
+            let signal = if is_refund {
+                BreakerSignal::of_refund(&answer)
+            } else {
+                BreakerSignal::of(&answer, who.user, who.campaign)
+            };
             drop(on_the_wire);
             landings.push(Landed {
                 call: name,
@@ -318,6 +382,7 @@ fn endpoint(call: &Call) -> Endpoint {
         Call::Confirm { .. } => Endpoint::Confirm,
         Call::Cancel { .. } | Call::Discard { .. } => Endpoint::Cancel,
         Call::Fetch | Call::List => Endpoint::Read,
+        Call::Reverse { .. } => Endpoint::Refund,
     }
 }
 
@@ -327,6 +392,7 @@ fn lane(charge: &Charge) -> Lane {
         Call::Charge | Call::Fetch | Call::List => Lane::Ask,
         Call::Confirm { .. } | Call::CreateIntent { .. } => Lane::Retry,
         Call::Cancel { .. } | Call::Discard { .. } => Lane::Retry,
+        Call::Reverse { .. } => Lane::Background,
     }
 }
 
@@ -360,9 +426,9 @@ impl Handler<Charge> for GatewayActor {
 
     fn handle(&mut self, charge: Charge, ctx: &mut Self::Context) {
         let now_boot_ms = self.world.clock.boot_ms();
-        let is_next = self.next.is_none() && self.lanes.is_empty();
-        if is_next && self.has_room() && !self.breaker.is_open(now_boot_ms) {
-            self.try_send(charge, now_boot_ms, ctx);
+        let now = Instant::now();
+        if self.is_free_for(&charge, now, now_boot_ms) {
+            self.try_send(charge, now, now_boot_ms, ctx);
             return;
         }
         let age_ms = self.world.clock.wall_ms() - charge.donation.accepted_at_ms;
@@ -370,6 +436,7 @@ impl Handler<Charge> for GatewayActor {
             < URGENT_MS.min(self.world.settings.rules.key_usable_ms() / 3);
         self.lanes.push(
             lane(&charge),
+            endpoint(&charge.call),
             campaign_hash(&charge.donation),
             urgent,
             Box::new(charge),
