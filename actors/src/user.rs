@@ -360,9 +360,13 @@ impl Handler<AskAgain> for User {
     type Result = ();
 
     fn handle(&mut self, _: AskAgain, ctx: &mut Self::Context) {
-        let waits = |active: &&Box<Active>| matches!(active.stage, Stage::Checking);
-        let ids: SmallVec<[DonationId; 1]> =
-            self.active.iter().filter(waits).map(|it| it.id).collect();
+        let waits = |active: &Active| matches!(active.stage, Stage::Checking);
+        let ids: SmallVec<[DonationId; 1]> = self
+            .active
+            .iter()
+            .filter(|it| waits(it))
+            .map(|it| it.id)
+            .collect();
         for id in ids {
             if let Some(i) = self.find(id) {
                 self.check_campaign(i, ctx);

@@ -225,10 +225,10 @@ impl Router {
     }
 
     fn due_flights(&self, is_unknown: bool) -> usize {
-        let is_due = |flight: &&Box<Flight>| {
+        let is_due = |flight: &Flight| {
             matches!(flight.work, Work::Due(_)) && flight.was_unknown() == is_unknown
         };
-        self.flights.values().filter(is_due).count()
+        self.flights.values().filter(|it| is_due(it)).count()
     }
 
     fn look_for_overdue(&mut self, boot_ms: i64) {
