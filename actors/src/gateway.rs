@@ -1,11 +1,12 @@
 //! The gateway actor: spends the instance's share of the gateway's budget, campaigns in turn, under a breaker. It
 //! never decides about a donation; it sends what was permitted, once, and passes the answer on.
 
+mod landings;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix::WeakAddr;
 use actix::prelude::{
     Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised,
 };
@@ -14,6 +15,7 @@ use almoner_domain::donation::{Call, Donation};
 use almoner_domain::ids::DonationId;
 use tokio::time::Instant;
 
+use self::landings::{Landed, Landings, Look};
 use crate::breaker::{Admit, Breaker, BreakerSignal};
 use crate::budget::{Budget, Endpoint};
 use crate::guard::{self, Policy, Report};
@@ -83,24 +85,6 @@ pub struct Permit {
     pub permitted_at_boot_ms: i64,
 }
 
-/// Calls came back.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Look;
-
-/// Calls that came back since the actor last looked. However many come at once, they wake it once.
-struct Landings {
-    landed: Mutex<Vec<Landed>>,
-    gateway: WeakAddr<GatewayActor>,
-}
-
-/// A call came back.
-struct Landed {
-    call: &'static str,
-    signal: BreakerSignal,
-    sent_at_boot_ms: i64,
-}
-
 /// The share of the account's budget that this instance has: its owned partitions over all.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -109,23 +93,6 @@ pub struct Share {
     pub owned: u32,
     /// Partitions in all.
     pub all: u32,
-}
-
-impl Landings {
-    fn push(&self, landed: Landed) {
-        let is_first = {
-            let mut waiting = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.push(landed);
-            waiting.len() == 1
-        };
-        if is_first && let Some(gateway) = self.gateway.upgrade() {
-            gateway.do_send(Look);
-        }
-    }
-
-    fn take(&self) -> Vec<Landed> {
-        std::mem::take(&mut *self.landed.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 impl Reply {
@@ -300,12 +267,7 @@ impl GatewayActor {
     }
 
     fn landings(&mut self, ctx: &Context<Self>) -> Arc<Landings> {
-        let make = || {
-            Arc::new(Landings {
-                landed: Mutex::default(),
-                gateway: ctx.address().downgrade(),
-            })
-        };
+        let make = || Arc::new(Landings::of(&ctx.address()));
         Arc::clone(self.landings.get_or_insert_with(make))
     }
 
