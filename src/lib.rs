@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo;
 pub mod gateway;
 pub mod http;
+pub mod io_thread;
 pub mod kafka;
 pub mod logging;
 pub mod metrics;
