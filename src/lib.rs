@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod audit;
+mod batched;
 pub mod cli;
 pub mod clock;
 pub mod commands;
