@@ -12,6 +12,7 @@ mod projector;
 mod readers;
 mod rows;
 mod schema;
+mod sighted;
 mod statements;
 mod tail;
 mod telemetry;
@@ -34,6 +35,7 @@ use self::inbox::Inbox;
 use self::ops::{Call, Op};
 use self::projector::Projector;
 use self::readers::{Read, Readers, RecentRead, UnfinishedRead};
+pub use self::sighted::{ShardMark, Sighting};
 use self::telemetry::Telemetry;
 use self::writer::Writer;
 
@@ -41,7 +43,7 @@ use self::writer::Writer;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The folder cannot be made or read.
-    #[error("the data folder {folder} cannot be used: {error}; check its path and its owner")]
+    #[error("the data folder {folder} cannot be used: {error}; check [store] path and who owns it")]
     Folder {
         /// The folder.
         folder: Box<Path>,
