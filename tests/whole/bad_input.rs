@@ -273,6 +273,7 @@ fn each_bad_record_has_its_one_fate_and_stops_nothing() {
     secrets::rows(&mut table);
     let stage = Stage::new(&[]);
     stage.check(&table.rows);
+    bytes::assert_cut(&stage);
     secrets::assert_nowhere(stage);
 }
 
@@ -288,6 +289,7 @@ fn each_repeat_and_each_answer_has_its_one_fate() {
     content::rows(&mut table, &originals);
     holds::rows(&mut table, &held);
     stage.check(&table.rows);
+    places::a_misplaced_record_is_forwarded(&stage);
     stage.instance.stop();
     stage.world.assert_audit_agrees();
 }
