@@ -195,3 +195,27 @@ fn unavailable(
 ) -> CommandError {
     CommandError::Unavailable(Problem::new(what).because(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(end: End, expected: u8) {
+        let exit_code = verdict(end).map_or_else(|error| error.exit_code(), |()| 0);
+        assert_eq!(exit_code, expected);
+    }
+
+    #[test]
+    fn each_end_has_its_exit_code() {
+        let text = String::new;
+        check(End::Signal, 0);
+        check(End::Alarm(Alarm::Escalated { what: text() }), 70);
+        check(End::Alarm(Alarm::SourceFailed { reason: text() }), 69);
+        let older = Alarm::OlderStore {
+            shard: almoner_domain::ids::Shard(0),
+            marked: 1,
+            committed: 2,
+        };
+        check(End::Alarm(older), 2);
+    }
+}
