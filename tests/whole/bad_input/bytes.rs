@@ -49,7 +49,7 @@ fn not_a_message(table: &mut Table) {
         undecodable("the value is not a map of named fields; send one, as MessagePack"),
     );
     table.value("half a field", &[0x81, 0xa2, b'i'], truncated.clone());
-    table.record("half a message", |post| halve(post), truncated);
+    table.record("half a message", halve, truncated);
     table.record(
         "bytes after the message",
         |post| append(post, b"\x00"),
