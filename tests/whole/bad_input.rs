@@ -15,7 +15,7 @@ use almoner_domain::campaign::{Campaign, Status};
 
 use crate::support::{
     Fields, Follower, Instance, PARTITIONS, Place, Post, Publisher, Seen, Told, World, donate, get,
-    open_campaign,
+    open_campaign, wait_until,
 };
 
 /// All rows together may cost so much memory, many times what they do.
@@ -197,7 +197,8 @@ impl Stage {
         }
         drop(seen);
         self.world.broker.wait_committed();
-        assert_eq!(get(self.instance.admin, "/livez").0, 200);
+        let is_alive = || (get(self.instance.admin, "/livez").0 == 200).then_some(());
+        wait_until("the instance to be alive", || 0, is_alive);
         let memory = self.instance.process.memory_peak_bytes() - memory_before;
         assert!(memory < MEMORY_BYTES_MAX, "{memory} bytes of memory");
     }
