@@ -17,6 +17,7 @@ use rusqlite::{Connection, params};
 
 use super::codes::{Account, Code};
 use super::known::Known;
+use super::letters;
 use super::ops::Op;
 use super::rows;
 use super::statements::Statements;
@@ -70,6 +71,10 @@ impl Batch<'_, '_> {
             Op::PutCampaign(call) => {
                 let answer = self.put_campaign(&call.write)?;
                 call.set(answer);
+            }
+            Op::KeepLetter(call) => {
+                letters::insert(self.connection, &call.write)?;
+                call.set(Ok(()));
             }
             Op::RaiseLogGeneration(call) => {
                 let answer = self.raise_log_generation()?;
