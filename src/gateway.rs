@@ -11,7 +11,7 @@ mod list;
 mod lister;
 mod probe;
 mod stripe;
-mod telemetry;
+pub(crate) mod telemetry;
 mod transport;
 
 use std::path::PathBuf;

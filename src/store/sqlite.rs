@@ -15,7 +15,7 @@ mod rows;
 mod schema;
 mod statements;
 mod tail;
-mod telemetry;
+pub(crate) mod telemetry;
 mod writer;
 
 use std::path::Path;
