@@ -247,11 +247,15 @@ fn sentence(outcome: &Outcome) -> String {
     } else {
         "The books differ: see below."
     };
-    format!(
-        "{requests} requests in {elapsed_s:.1} s ({rate_per_s:.0}/s); half of the donations took {:.0} ms, 99 of 100 \
-         took {:.0} ms.\n{judged}",
-        latency_ms.p50, latency_ms.p99
-    )
+    // What an earlier run was asked for has no latency here.
+    let took = match latency_ms.max > 0.0 {
+        true => format!(
+            "; half of the donations took {:.0} ms, 99 of 100 took {:.0} ms",
+            latency_ms.p50, latency_ms.p99
+        ),
+        false => String::new(),
+    };
+    format!("{requests} requests in {elapsed_s:.1} s ({rate_per_s:.0}/s){took}.\n{judged}")
 }
 
 /// The scenario of this run: an earlier one's, if the folder has one.

@@ -1,10 +1,13 @@
 //! A demo that is killed in the middle goes on with the same folder, and comes to an end.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::support::{LOOK_EVERY, PATIENCE};
 
 const DONATIONS: &str = "400";
 
@@ -36,11 +39,25 @@ fn kill_in_the_middle(folder: &TempDir) {
     assert!(some.is_some(), "it ended before anybody had an answer");
 }
 
+/// What the process wrote once it ended. One that does not end is killed, and then has no exit code.
+fn within_patience(command: &mut Command) -> Output {
+    let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    let until = Instant::now() + PATIENCE;
+    // It writes less than a pipe holds.
+    while child.try_wait().unwrap().is_none() && Instant::now() < until {
+        std::thread::sleep(LOOK_EVERY);
+    }
+    // One that has ended by itself is as good.
+    let _ = child.kill();
+    child.wait_with_output().unwrap()
+}
+
 #[test]
 fn a_killed_demo_goes_on_and_ends_with_the_right_verdict() {
     let folder = tempfile::tempdir().unwrap();
     kill_in_the_middle(&folder);
-    let output = demo(&folder).arg("--json").output().unwrap();
+    let output = within_patience(demo(&folder).arg("--json"));
     let (out, err) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
