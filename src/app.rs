@@ -1,6 +1,7 @@
 //! One instance: everything is made here, in the order in which it is needed, and stopped in the opposite one.
 
 mod key_probe;
+mod restore;
 mod settings;
 mod vitals;
 
@@ -20,8 +21,11 @@ use almoner_actors::world::{Alarm, Credits, World};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+pub use restore::RestoreError;
 pub use settings::{StartFlags, settings_of};
 pub use vitals::Vitals;
+
+use restore::Restore;
 
 use crate::clock::{RandomDice, SystemClock};
 use crate::config::Config;
@@ -63,6 +67,11 @@ pub enum StartError {
         "the campaigns topic was not read to its end within {0:?}: without it donations would be refused wrongly"
     )]
     Campaigns(Duration),
+    /// A store that is older than the log could not be brought up to what the gateway knows.
+    #[error(
+        "the restored store could not be brought up to what the gateway has charged since: {0}"
+    )]
+    Restore(#[from] RestoreError),
     /// The store could not begin another log.
     #[error("the store could not take the log for a new one: {0}")]
     NewLog(almoner_actors::ports::StoreError),
@@ -146,20 +155,30 @@ impl App {
         if flags.new_log {
             begin_new_log(&store)?;
         }
+        let gateway_options = gateway_options(config);
         let io = runtimes.io.handle().clone();
-        let gateway = Arc::new(StripeGateway::new(&gateway_options(config), io)?);
+        let gateway = Arc::new(StripeGateway::new(&gateway_options, io)?);
         let kafka = kafka_options(config);
         let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
         store.hold_to_partitions(partitions)?;
-        let outcomes = Arc::new(KafkaOutcomes::start(
-            &kafka,
-            Arc::clone(&store) as Arc<dyn Letters>,
-        )?);
+        let settings = settings_of(config, partitions, flags);
+        if flags.after_restore {
+            let restore = Restore {
+                store: &store,
+                gateway: &gateway_options,
+                kafka: &kafka,
+                partitions,
+                rules: &settings.rules,
+                now_ms: clock.wall_ms(),
+            };
+            restore.catch_up(runtimes.io)?;
+        }
+        let letters = Arc::clone(&store) as Arc<dyn Letters>;
+        let outcomes = Arc::new(KafkaOutcomes::start(&kafka, letters)?);
         let campaigns = read_campaigns(&kafka, &store, &outcomes)?;
         let prepared = Prepared::new(&kafka)?;
 
         let (alarm, alarms) = tokio::sync::mpsc::unbounded_channel();
-        let settings = settings_of(config, partitions, flags);
         let world = Arc::new(World {
             store: Arc::clone(&store) as Arc<dyn Store>,
             gateway: Arc::clone(&gateway) as Arc<dyn Gateway>,

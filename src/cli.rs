@@ -36,6 +36,8 @@ pub enum Command {
     Audit(commands::audit::Args),
     /// Show the dead letters that were too large for the broker and are kept whole.
     Dlq(commands::dlq::Args),
+    /// Accept that requests left the log before they were read.
+    Offsets(commands::offsets::Args),
     /// Check, show and describe the configuration.
     Config(commands::config::Args),
 }

@@ -22,9 +22,11 @@ pub enum Endpoint {
     Cancel,
     /// Fetching and listing.
     Read,
+    /// Refunding a charge.
+    Refund,
 }
 
-const ENDPOINTS: usize = 4;
+const ENDPOINTS: usize = 5;
 
 /// One instance's part of the account's rate. Times come as arguments, so that a simulation drives it.
 #[derive(Debug)]

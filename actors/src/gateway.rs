@@ -216,8 +216,13 @@ impl GatewayActor {
             campaign: campaign_hash(&donation),
         };
         let name = call.name();
+        let is_refund = matches!(call, Call::Reverse { .. });
         let done = Done::new(move |answer: Answer| {
-            let signal = BreakerSignal::of(&answer, who.user, who.campaign);
+            let signal = if is_refund {
+                BreakerSignal::of_refund(&answer)
+            } else {
+                BreakerSignal::of(&answer, who.user, who.campaign)
+            };
             drop(on_the_wire);
             gateway.do_send(Landed {
                 call: name,
@@ -251,6 +256,7 @@ fn endpoint(call: &Call) -> Endpoint {
         Call::Confirm { .. } => Endpoint::Confirm,
         Call::Cancel { .. } | Call::Discard { .. } => Endpoint::Cancel,
         Call::Fetch | Call::List => Endpoint::Read,
+        Call::Reverse { .. } => Endpoint::Refund,
     }
 }
 
@@ -260,6 +266,7 @@ fn lane(charge: &Charge) -> Lane {
         Call::Charge | Call::Fetch | Call::List => Lane::Ask,
         Call::Confirm { .. } | Call::CreateIntent { .. } => Lane::Retry,
         Call::Cancel { .. } | Call::Discard { .. } => Lane::Retry,
+        Call::Reverse { .. } => Lane::Background,
     }
 }
 

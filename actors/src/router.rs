@@ -76,6 +76,7 @@ struct PendingSet {
     known: HashMap<DonationId, PendingEntry, foldhash::fast::FixedState>,
     unknown: usize,
     held: usize,
+    surplus: usize,
     is_full: bool,
 }
 

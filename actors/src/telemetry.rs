@@ -27,7 +27,7 @@ pub const METRICS: &[Metric] = &[
     Metric::counter(
         "almoner_dead_letters_total",
         &["reason"],
-        "Records that could not be processed,",
+        "Records that could not be processed",
     ),
     Metric::histogram(
         "almoner_stage_duration_seconds",
@@ -59,6 +59,17 @@ pub const METRICS: &[Metric] = &[
         "almoner_unknown",
         &["partition"],
         "Donations of which money may have moved",
+    ),
+    Metric::gauge(
+        "almoner_surplus",
+        &["partition"],
+        "Donations that the gateway charged beside what was told, and that is not refunded yet",
+    ),
+    Metric::counter(
+        "almoner_surplus_charges_total",
+        &["told"],
+        "Charges that the gateway made beside what was told: those beside `succeeded` are refunded, the others wait for a \
+         person",
     ),
     Metric::gauge(
         "almoner_users_active",
@@ -179,6 +190,17 @@ impl Telemetry {
     /// How many donations of a shard are unknown.
     pub fn unknown(&self, shard: Shard, unknown: usize) {
         metrics::gauge!("almoner_unknown", "partition" => shard.to_string()).set(count(unknown));
+    }
+
+    /// How many donations of a shard have a surplus that is not refunded.
+    pub fn surplus(&self, shard: Shard, surplus: usize) {
+        metrics::gauge!("almoner_surplus", "partition" => shard.to_string()).set(count(surplus));
+    }
+
+    /// The gateway charged a donation beside what was told of it.
+    pub fn surplus_found(&self, id: DonationId, told: State) {
+        tracing::error!(donation = %id, told = told.as_str(), "the gateway charged it beside what was told");
+        metrics::counter!("almoner_surplus_charges_total", "told" => told.as_str()).increment(1);
     }
 
     /// How many shards are ours.

@@ -43,7 +43,7 @@ const LIST_READINGS: &str = "almoner_gateway_list_readings_total";
 const LIST_PAGES: &str = "almoner_gateway_list_pages_total";
 
 /// Every [`Call::name`].
-const CALLS: [&str; 7] = [
+const CALLS: [&str; 8] = [
     "charge",
     "fetch",
     "confirm",
@@ -51,10 +51,11 @@ const CALLS: [&str; 7] = [
     "list",
     "create_intent",
     "discard",
+    "reverse",
 ];
 
 /// Every [`Answer::class`].
-const CLASSES: [&str; 18] = [
+const CLASSES: [&str; 19] = [
     "succeeded",
     "processing",
     "requires_action",
@@ -62,6 +63,7 @@ const CLASSES: [&str; 18] = [
     "requires_confirmation",
     "canceled",
     "listed",
+    "refunded",
     "declined",
     "refused",
     "idempotency_error",
@@ -163,6 +165,9 @@ mod tests {
                 intent: "pi_1".into(),
                 n: 1,
             },
+            Call::Reverse {
+                intent: "pi_1".into(),
+            },
         ]
     }
 
@@ -186,6 +191,7 @@ mod tests {
         let mut answers: Vec<_> = statuses.into_iter().map(of_status).collect();
         answers.extend([
             Answer::Listed(vec![]),
+            Answer::Refunded,
             Answer::Declined {
                 code: "card_declined".into(),
                 decline_code: None,

@@ -13,6 +13,7 @@ mod projector;
 mod readers;
 mod rows;
 mod schema;
+mod sighted;
 mod statements;
 mod tail;
 pub(crate) mod telemetry;
@@ -36,6 +37,7 @@ pub use self::letters::LetterLine;
 use self::ops::{Call, Op};
 use self::projector::Projector;
 use self::readers::{Read, Readers, RecentRead, UnfinishedRead};
+pub use self::sighted::{ShardMark, Sighting};
 use self::telemetry::Telemetry;
 use self::writer::Writer;
 

@@ -211,6 +211,7 @@ impl World {
                 sequence: 1,
             },
             seen_version: 0,
+            surplus: None,
             sends: SmallVec::new(),
             answered_by: None,
         };

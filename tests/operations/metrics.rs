@@ -10,11 +10,12 @@ use almoner_domain::request::{DonationRequest, Request, encode};
 use crate::support::{ANYWHERE, Surroundings, gateway, wait_for};
 
 /// What only faults make appear: no story of a service that is well shows them.
-const ONLY_AFTER_FAULTS: [&str; 4] = [
+const ONLY_AFTER_FAULTS: [&str; 5] = [
     "almoner_actors_passivated_total",
     "almoner_actors_quarantined_total",
     "almoner_actors_restarted_total",
     "almoner_illegal_transitions_total",
+    "almoner_surplus_charges_total",
 ];
 
 /// One metric as it is exposed: kind, help, and the labels of its samples.

@@ -85,6 +85,7 @@ impl PendingSet {
         self.by_due.insert((entry.due_ms, id));
         self.unknown += usize::from(entry.kind == PendingKind::Unknown);
         self.held += usize::from(entry.kind == PendingKind::Held);
+        self.surplus += usize::from(entry.kind == PendingKind::Surplus);
         self.known.insert(id, entry);
     }
 
@@ -93,6 +94,7 @@ impl PendingSet {
         self.by_due.remove(&(entry.due_ms, id));
         self.unknown -= usize::from(entry.kind == PendingKind::Unknown);
         self.held -= usize::from(entry.kind == PendingKind::Held);
+        self.surplus -= usize::from(entry.kind == PendingKind::Surplus);
         Some(entry)
     }
 
@@ -269,6 +271,7 @@ impl Router {
             self.pending.known.len(),
         );
         self.world.telemetry.unknown(shard, self.pending.unknown);
+        self.world.telemetry.surplus(shard, self.pending.surplus);
     }
 
     // ---- the mark in the store, then the commit at the broker, which renews the lease
@@ -380,6 +383,7 @@ impl Router {
         }
         self.world.telemetry.shard(self.id, 0, 0, 0);
         self.world.telemetry.unknown(self.id, 0);
+        self.world.telemetry.surplus(self.id, 0);
         self.phase = Phase::Gone {
             since_ms: self.world.clock.boot_ms(),
             is_raised: false,

@@ -50,7 +50,7 @@ impl User {
         ctx: &Context<Self>,
     ) {
         self.put_recorded(i, recorded);
-        if recorded.finish.is_none() && answer.money() == MoneyMoved::Charged {
+        if answer.money() == MoneyMoved::Charged {
             self.active[i].note_answer(send, &answer);
             if self.apply_news(i, Event::Answered { send, answer }, ctx) {
                 return;
@@ -61,7 +61,9 @@ impl User {
 
     fn due_loaded(&mut self, i: usize, recorded: Box<Recorded>, ctx: &Context<Self>) {
         self.put_window(&recorded);
-        if recorded.finish.is_some() {
+        let pending = recorded.pending.as_ref();
+        let has_surplus = pending.is_some_and(|(_, progress)| progress.has_surplus());
+        if recorded.finish.is_some() && !has_surplus {
             return self.resume(i, recorded, ctx);
         }
         self.put_recorded(i, &recorded);

@@ -4,6 +4,7 @@
 
 mod faults;
 mod support;
+mod surplus;
 
 mod crashes;
 mod handover;

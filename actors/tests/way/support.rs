@@ -69,7 +69,6 @@ pub fn settings() -> Settings {
         gateway_per_second_max: 0,
         gateway_endpoint_per_second_max: 0,
         needs_every_partition: true,
-        after_restore: false,
         new_log: false,
     }
 }

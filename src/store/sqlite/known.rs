@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use almoner_domain::ids::Shard;
+use almoner_domain::ids::{DonationId, Shard};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use rusqlite::Connection;
 
+use super::sighted::{self, Sighted};
 use super::tail::Tail;
 
 /// What is known of a shard. Its epoch is 0 until it was claimed.
@@ -20,6 +23,8 @@ pub(super) struct Known {
     pub(super) tail: Tail,
     pub(super) shards: BTreeMap<Shard, ShardRow>,
     pub(super) log_generation: u32,
+    /// What the gateway's list showed of donations that are not accepted yet: empty but after a restore.
+    pub(super) sighted: HashMap<DonationId, Sighted, FixedState>,
 }
 
 impl Known {
@@ -42,6 +47,7 @@ impl Known {
                 [],
                 |row| row.get(0),
             )?,
+            sighted: sighted::load(connection)?,
         })
     }
 

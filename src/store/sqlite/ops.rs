@@ -8,6 +8,7 @@ use almoner_domain::campaign::CampaignChange;
 use almoner_domain::ids::{DonationId, Shard};
 
 use super::readers::Read;
+use super::sighted::Sighting;
 
 /// One call of the writer.
 pub(super) enum Op {
@@ -20,6 +21,7 @@ pub(super) enum Op {
     PutCampaign(Box<Call<CampaignChange, ()>>),
     KeepLetter(Box<Call<KeptLetter, ()>>),
     RaiseLogGeneration(Call<(), u32>),
+    PutSightings(Call<Vec<Sighting>, ()>),
     /// A read that must first learn from the writer where to begin; it is handed to the readers after the commit.
     Locate(Option<Read>),
 }
@@ -63,6 +65,7 @@ macro_rules! each_call {
             Op::PutCampaign($call) => $do,
             Op::KeepLetter($call) => $do,
             Op::RaiseLogGeneration($call) => $do,
+            Op::PutSightings($call) => $do,
             Op::Locate($read) => $do_read,
         }
     };

@@ -61,7 +61,8 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let migrations = Migrations::new(vec![
         M::up(include_str!("schema.sql")),
-        M::up(include_str!("schema_2_dead_letter.sql")),
+        M::up(include_str!("sighted.sql")),
+        M::up(include_str!("dead_letter.sql")),
     ]);
     migrations
         .to_latest(connection)
