@@ -664,7 +664,7 @@ impl User {
             call: active.progress.call.clone(),
             intent: active.progress.intent.clone(),
             listed_s,
-            is_live: active.progress.send == 1,
+            is_live: active.progress.state != State::Unknown,
             permit: Permit {
                 lease: Arc::clone(&self.shard.lease),
                 permitted_at_boot_ms,
