@@ -103,6 +103,7 @@ fn charge_all(gateway: &StripeGateway, donations: Vec<Arc<Donation>>) {
 
 fn client(simulator: &simulator::Running, io: &IoThread, http2: bool) -> StripeGateway {
     let options = gateway::Options {
+        ca_file: None,
         base_url: format!("http://{}", simulator.addr()),
         api_key: simulator::Options::default().api_key.as_str().into(),
         api_version: gateway::api_versions()[0].to_owned(),

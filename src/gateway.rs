@@ -9,10 +9,12 @@ pub mod currency;
 mod form;
 mod list;
 mod lister;
+mod probe;
 mod stripe;
-mod telemetry;
+pub(crate) mod telemetry;
 mod transport;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +33,8 @@ use lister::Lister;
 use stripe::{Outgoing, Prepared, Requests, Unsendable};
 use telemetry::Telemetry;
 use transport::{Failure, Transport};
+
+pub(crate) use transport::trust;
 
 pub use list::{GatewayAmount, GatewayCharge, IntentList, ListError};
 
@@ -59,6 +63,9 @@ pub struct Options {
     pub http2_prior_knowledge: bool,
     /// How many connections there are with `http2_prior_knowledge`.
     pub connections_h2: usize,
+    /// A PEM file with the certificates of the authorities that the gateway's own is trusted by, in place of the public
+    /// ones.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Options with which there can be no client.
@@ -78,6 +85,9 @@ pub enum InvalidOptions {
     /// Bodies are frozen for a version of the API, so it cannot be any.
     #[error("this release does not speak version {0:?} of the gateway's API; choose one of {known:?}", known = api_versions())]
     ApiVersion(String),
+    /// Nobody could be trusted.
+    #[error("the gateway's ca_file {0}")]
+    CaFile(String),
     /// Nothing could ever be sent.
     #[error("the timeouts and the number of connections must be more than 0")]
     Nothing,
@@ -124,7 +134,7 @@ impl StripeGateway {
         }
         let client = Arc::new(Client {
             requests: Requests::new(&options.base_url, &options.api_key)?,
-            transport: Transport::new(options),
+            transport: Transport::new(options)?,
             telemetry: Telemetry::new(),
             version,
         });

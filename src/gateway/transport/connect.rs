@@ -12,6 +12,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -39,14 +40,19 @@ pub(super) struct Counted {
 
 impl Connector {
     /// At most `connections_max` at once; over TLS the peer chooses HTTP/2 or HTTP/1.1, unless it must be HTTP/2.
-    pub(super) fn new(connections_max: usize, timeout: Duration, http2_only: bool) -> Self {
+    pub(super) fn new(
+        connections_max: usize,
+        timeout: Duration,
+        http2_only: bool,
+        tls: ClientConfig,
+    ) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
         tcp.set_connect_timeout(Some(timeout)); // shared among a name's addresses
         let tls = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
+            .with_tls_config(tls)
             .https_or_http();
         let https = if http2_only {
             tls.enable_http2().wrap_connector(tcp)
@@ -144,13 +150,15 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::gateway::transport::trust;
 
     #[tokio::test]
     async fn a_connection_counts_until_it_is_dropped() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let uri: Uri = address.parse().unwrap();
-        let mut patient = Connector::new(1, Duration::from_secs(30), false);
+        let mut patient =
+            Connector::new(1, Duration::from_secs(30), false, trust::tls(None).unwrap());
         let mut hasty = Connector {
             timeout: Duration::from_millis(20),
             ..patient.clone()
