@@ -14,8 +14,8 @@ use hashbrown::HashMap;
 
 use crate::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, DayTotal, Finish, FinishWrite,
-    Finished, FirstState, MarkWrite, Marked, Pending, Recorded, RowId, SendRow, StoreError,
-    Unfinished, WindowEntry,
+    Finished, FirstState, KeptLetter, MarkWrite, Marked, Pending, Recorded, RowId, SendRow,
+    StoreError, Unfinished, WindowEntry,
 };
 
 /// The most entries of a page.
@@ -35,6 +35,7 @@ pub(super) struct Tables {
     campaigns: Table<CampaignId, Arc<Campaign>>,
     days: Table<(CampaignId, Currency, i32), (u64, i64)>,
     log_generations_raised: u32,
+    pub(super) letters: Vec<KeptLetter>,
 }
 
 /// One donation; its [`RowId`] is its place in the vector, from 1.
@@ -269,6 +270,13 @@ impl Tables {
         let known = self.campaigns.get(&id).map(|known| &**known);
         if let Some(changed) = Campaign::apply(known, change) {
             self.campaigns.insert(id, Arc::new(changed));
+        }
+    }
+
+    pub(super) fn keep_letter(&mut self, letter: KeptLetter) {
+        let same = |it: &KeptLetter| (&it.place, it.sha256) == (&letter.place, letter.sha256);
+        if !self.letters.iter().any(same) {
+            self.letters.push(letter);
         }
     }
 

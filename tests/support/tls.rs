@@ -1,0 +1,93 @@
+//! A TLS listener in front of a plain one, with a certificate of an authority made for the test.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tempfile::TempDir;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio_rustls::TlsAcceptor;
+
+/// Takes TLS away and hands on what was inside, until the process ends.
+pub struct TlsFront {
+    pub addr: SocketAddr,
+    /// The authority's certificate.
+    ca: TempDir,
+    /// What ALPN chose on each connection.
+    chosen: Arc<Mutex<Vec<String>>>,
+}
+
+impl TlsFront {
+    /// In front of `behind`, under this name, speaking what ALPN names.
+    pub fn start(handle: &Handle, behind: SocketAddr, name: &str, alpn: &[&str]) -> Self {
+        let (config, ca) = certified(name, alpn);
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = handle.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let chosen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&chosen);
+        let spawner = handle.clone();
+        handle.spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (acceptor, seen) = (acceptor.clone(), Arc::clone(&seen));
+                spawner.spawn(async move {
+                    // A client that does not trust us is the client's test.
+                    let Ok(mut inside) = acceptor.accept(stream).await else {
+                        return;
+                    };
+                    let protocol = inside.get_ref().1.alpn_protocol().unwrap_or_default();
+                    let protocol = String::from_utf8(protocol.to_vec()).unwrap();
+                    seen.lock().unwrap().push(protocol);
+                    let mut behind = TcpStream::connect(behind).await.unwrap();
+                    let _ended = copy_bidirectional(&mut inside, &mut behind).await;
+                });
+            }
+        });
+        Self { addr, ca, chosen }
+    }
+
+    pub fn ca_file(&self) -> PathBuf {
+        ca_file(self.ca.path())
+    }
+
+    /// What ALPN chose, connection by connection.
+    pub fn chosen(&self) -> Vec<String> {
+        self.chosen.lock().unwrap().clone()
+    }
+}
+
+fn ca_file(folder: &Path) -> PathBuf {
+    folder.join("ca.pem")
+}
+
+/// A server's side for this name, and the folder with the certificate of its authority.
+fn certified(name: &str, alpn: &[&str]) -> (ServerConfig, TempDir) {
+    let mut authority = CertificateParams::new([]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let pem = authority.self_signed(&key).unwrap().pem();
+    std::fs::write(ca_file(folder.path()), pem).unwrap();
+    let authority = Issuer::new(authority, key);
+
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new([name.to_owned()])
+        .unwrap()
+        .signed_by(&key, &authority)
+        .unwrap();
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = alpn.iter().map(|it| it.as_bytes().to_vec()).collect();
+    (config, folder)
+}
