@@ -29,6 +29,7 @@ use restore::Restore;
 use crate::clock::{RandomDice, SystemClock};
 use crate::config::Config;
 use crate::gateway::{self, StripeGateway};
+use crate::io_thread::IoThread;
 use crate::kafka::campaigns::CampaignsReader;
 use crate::kafka::consumer::{Consumer, Prepared};
 use crate::kafka::error::KafkaError;
@@ -77,10 +78,13 @@ pub enum StartError {
     NewLog(almoner_actors::ports::StoreError),
 }
 
-/// The runtimes of a process: one for all I/O, and an arbiter for each core, whose actors' I/O runs on the former.
+/// The runtimes of a process: one for all I/O but the gateway's, and an arbiter for each core, whose actors' I/O runs on
+/// the former.
 pub struct Runtimes {
-    /// All I/O.
+    /// All I/O but the gateway's.
     pub io: &'static Runtime,
+    /// The calls of the gateway.
+    pub gateway: IoThread,
     arbiters: Vec<Arbiter>,
     /// Arbiters belong to a system; it does nothing by itself.
     _system: SystemRunner,
@@ -104,6 +108,7 @@ impl Runtimes {
         let arbiters = (0..cores).map(arbiter).collect::<Result<_, _>>()?;
         Ok(Self {
             io,
+            gateway: IoThread::start("gateway")?,
             arbiters,
             _system: system,
         })
@@ -156,7 +161,7 @@ impl App {
             begin_new_log(&store)?;
         }
         let gateway_options = gateway_options(config);
-        let io = runtimes.io.handle().clone();
+        let io = runtimes.gateway.handle().clone();
         let gateway = Arc::new(StripeGateway::new(&gateway_options, io)?);
         let kafka = kafka_options(config);
         let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;

@@ -24,6 +24,7 @@ use almoner_domain::donation::Call;
 use almoner_domain::request::DonationRequest;
 use secrecy::SecretString;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
 use answers::{Expected, Useless};
@@ -102,8 +103,12 @@ pub fn api_versions() -> Vec<&'static str> {
 pub struct StripeGateway {
     client: Arc<Client>,
     lister: Lister,
-    handle: Handle,
+    /// As many wait as the gateway actor lets be in flight.
+    asked: UnboundedSender<Asked>,
 }
+
+/// A call, and whom to tell.
+type Asked = (GatewayCall, Done<Answer>);
 
 struct Client {
     requests: Requests,
@@ -133,10 +138,12 @@ impl StripeGateway {
             telemetry: Telemetry::new(),
             version,
         });
+        let (asked, calls) = unbounded_channel();
+        handle.spawn(take_calls(Arc::clone(&client), handle.clone(), calls));
         Ok(Self {
             lister: Lister::new(Arc::clone(&client), &handle),
             client,
-            handle,
+            asked,
         })
     }
 }
@@ -150,8 +157,16 @@ impl Gateway for StripeGateway {
         if call.call == Call::List {
             return self.lister.ask(call, done);
         }
-        let client = Arc::clone(&self.client);
-        self.handle.spawn(async move {
+        // It fails only when the runtime has ended; the completion, dropped then, says so.
+        let _ = self.asked.send((call, done));
+    }
+}
+
+/// Begins the calls, on the runtime itself: begun from the actors' threads, each would wake it anew, and go out alone.
+async fn take_calls(client: Arc<Client>, handle: Handle, mut calls: UnboundedReceiver<Asked>) {
+    while let Some((call, done)) = calls.recv().await {
+        let client = Arc::clone(&client);
+        handle.spawn(async move {
             let began = Instant::now();
             let answer = client.answer(&call).await;
             client

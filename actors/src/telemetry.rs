@@ -112,6 +112,7 @@ pub const METRICS: &[Metric] = &[
 /// The handles of what is counted for every donation.
 pub struct Telemetry {
     succeeded: Counter,
+    users_started: Counter,
     gateway: Histogram,
     whole: Histogram,
     gateway_in_flight: Gauge,
@@ -131,6 +132,7 @@ impl Telemetry {
     pub fn new() -> Self {
         Self {
             succeeded: metrics::counter!("almoner_donations_total", "status" => "succeeded", "reason" => ""),
+            users_started: metrics::counter!("almoner_actors_started_total", "kind" => "user"),
             gateway: metrics::histogram!("almoner_stage_duration_seconds", "stage" => "gateway"),
             whole: metrics::histogram!("almoner_stage_duration_seconds", "stage" => "whole"),
             gateway_in_flight: metrics::gauge!("almoner_gateway_in_flight"),
@@ -208,9 +210,14 @@ impl Telemetry {
         metrics::gauge!("almoner_shards_owned").set(count(shards));
     }
 
-    /// An actor was started.
-    pub fn actors_started(&self, kind: &'static str) {
-        metrics::counter!("almoner_actors_started_total", "kind" => kind).increment(1);
+    /// A user's actor was started.
+    pub fn user_started(&self) {
+        self.users_started.increment(1);
+    }
+
+    /// A campaign's actor was started.
+    pub fn campaign_started(&self) {
+        metrics::counter!("almoner_actors_started_total", "kind" => "campaign").increment(1);
     }
 
     /// Actors were let go.

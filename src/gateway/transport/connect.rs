@@ -18,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower::{BoxError, Service};
 
+use crate::batched::Batched;
+
 /// The kernel probes a silent connection after this long.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -27,11 +29,12 @@ pub(super) struct Connector {
     https: HttpsConnector<HttpConnector>,
     room: Arc<Semaphore>,
     timeout: Duration,
+    http2_only: bool,
 }
 
 /// A connection that counts until it is dropped.
 pub(super) struct Counted {
-    stream: MaybeHttpsStream<TokioIo<TcpStream>>,
+    stream: Batched<MaybeHttpsStream<TokioIo<TcpStream>>>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -60,6 +63,7 @@ impl Connector {
             https,
             room: Arc::new(Semaphore::new(connections_max)),
             timeout,
+            http2_only,
         }
     }
 }
@@ -76,13 +80,14 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let room = Arc::clone(&self.room);
         let mut https = self.https.clone();
-        let limit = self.timeout;
+        let (limit, http2_only) = (self.timeout, self.http2_only);
         Box::pin(async move {
             let connecting = async {
                 let room = room.acquire_owned().await?;
                 let stream = https.call(uri).await?;
+                let speaks_http2 = http2_only || stream.connected().is_negotiated_h2();
                 Ok(Counted {
-                    stream,
+                    stream: Batched::new(stream, speaks_http2),
                     _room: room,
                 })
             };
@@ -96,7 +101,7 @@ impl Service<Uri> for Connector {
 
 impl Connection for Counted {
     fn connected(&self) -> Connected {
-        self.stream.connected()
+        self.stream.get_ref().connected()
     }
 }
 

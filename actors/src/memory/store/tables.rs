@@ -27,7 +27,9 @@ type Table<K, V> = HashMap<K, V, FixedState>;
 /// All that the store knows.
 #[derive(Default)]
 pub(super) struct Tables {
-    rows: Vec<Row>,
+    /// Boxed, lest a growing store copies all that it has.
+    #[expect(clippy::vec_box, reason = "see above")]
+    rows: Vec<Box<Row>>,
     row_of: Table<DonationId, usize>,
     shards: BTreeMap<Shard, ShardRow>,
     campaigns: Table<CampaignId, Arc<Campaign>>,
@@ -78,13 +80,13 @@ impl Tables {
             check_refused(finish)?;
         }
         self.row_of.insert(id, self.rows.len());
-        self.rows.push(Row {
+        self.rows.push(Box::new(Row {
             donation: write.donation,
             shard: write.shard,
             pending: None,
             finish: None,
             history: None,
-        });
+        }));
         let row = RowId(self.rows.len() as i64);
         self.shards.entry(write.shard).or_default().rows.push(row);
         match write.first {
@@ -328,6 +330,7 @@ impl Tables {
         usize::try_from(row.0)
             .ok()
             .and_then(|number| self.rows.get(number.checked_sub(1)?))
+            .map(|row| &**row)
             .filter(|row| row.donation.request.id == id)
             .ok_or_else(|| impossible("no such donation"))
     }
