@@ -4,13 +4,14 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tempfile::TempDir;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio_rustls::TlsAcceptor;
@@ -46,8 +47,12 @@ impl TlsFront {
                     let protocol = inside.get_ref().1.alpn_protocol().unwrap_or_default();
                     let protocol = String::from_utf8(protocol.to_vec()).unwrap();
                     seen.lock().unwrap().push(protocol);
-                    let mut behind = TcpStream::connect(behind).await.unwrap();
-                    let _ended = copy_bidirectional(&mut inside, &mut behind).await;
+                    let (mut from, mut to) = TcpStream::connect(behind).await.unwrap().into_split();
+                    let (mut asked, mut answered) = split(&mut inside);
+                    tokio::select! {
+                        _ended = copy(&mut asked, &mut to) => {}
+                        _ended = answer(&mut from, &mut answered, behind, addr) => {}
+                    }
                 });
             }
         });
@@ -64,13 +69,53 @@ impl TlsFront {
     }
 }
 
+/// Hands answers on. A broker that names itself in one is named as we are, so that its clients come back to us.
+async fn answer(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    behind: SocketAddr,
+    front: SocketAddr,
+) -> std::io::Result<()> {
+    let named = |addr: SocketAddr| {
+        let port = i32::from(addr.port()).to_be_bytes();
+        [addr.ip().to_string().as_bytes(), &port].concat()
+    };
+    let (theirs, ours) = (named(behind), named(front));
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        let count = from.read(&mut bytes).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        let read = &mut bytes[..count];
+        let places = read.windows(theirs.len()).enumerate();
+        let places: Vec<_> = places
+            .filter(|(_, it)| *it == theirs)
+            .map(|(at, _)| at)
+            .collect();
+        for at in places {
+            read[at..at + ours.len()].copy_from_slice(&ours);
+        }
+        to.write_all(read).await?;
+        to.flush().await?;
+    }
+}
+
 fn ca_file(folder: &Path) -> PathBuf {
     folder.join("ca.pem")
 }
 
+static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
+
 /// A server's side for this name, and the folder with the certificate of its authority.
 fn certified(name: &str, alpn: &[&str]) -> (ServerConfig, TempDir) {
     let mut authority = CertificateParams::new([]).unwrap();
+    // Each has a name of its own: OpenSSL takes who is named like its issuer for self-signed.
+    let number = AUTHORITIES.fetch_add(1, Ordering::Relaxed);
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, format!("authority {number}"));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
     let folder = tempfile::tempdir().unwrap();
