@@ -15,6 +15,7 @@ mod client_config;
 pub mod consumer;
 mod context;
 pub mod error;
+mod headers;
 mod offsets;
 pub mod options;
 pub mod outcomes;

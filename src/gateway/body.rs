@@ -2,6 +2,7 @@
 //! change, the very bytes are rebuilt for as long as the product lives, since the gateway answers a known key only for
 //! the same bytes.
 
+use almoner_actors::ports::Inexpressible;
 use almoner_domain::money::Money;
 use almoner_domain::request::DonationRequest;
 
@@ -42,9 +43,9 @@ pub(super) struct Charged {
 }
 
 impl Charged {
-    /// `None` where the gateway cannot express it.
-    pub(super) fn new(money: Money) -> Option<Self> {
-        Some(Self {
+    /// The money as the gateway states it, where it can.
+    pub(super) fn new(money: Money) -> Result<Self, Inexpressible> {
+        Ok(Self {
             amount: gateway_amount(money)?,
             currency: money.currency().code(),
         })

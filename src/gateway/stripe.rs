@@ -67,7 +67,8 @@ impl<'a> Prepared<'a> {
             call,
             version: Version::numbered(donation.body_version)
                 .ok_or(Unsendable::BodyVersion(donation.body_version))?,
-            charged: Charged::new(donation.request.amount).ok_or(Unsendable::Inexpressible)?,
+            charged: Charged::new(donation.request.amount)
+                .map_err(|_| Unsendable::Inexpressible)?,
         })
     }
 

@@ -43,7 +43,7 @@ use self::writer::Writer;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The folder cannot be made or read.
-    #[error("the data folder {folder} cannot be used: {error}; check its path and its owner")]
+    #[error("the data folder {folder} cannot be used: {error}; check [store] path and who owns it")]
     Folder {
         /// The folder.
         folder: Box<Path>,

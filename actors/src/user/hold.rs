@@ -103,12 +103,14 @@ impl User {
         if recorded.answered_by.as_ref() == Some(&answer.place) {
             return self.resume(i, recorded, ctx); // the winning record, read again
         }
-        let was_held = recorded.answered_by.is_some()
-            || recorded.told.iter().any(|told| told.status == State::Held);
+        let was_answered = recorded.answered_by.is_some();
+        let was_held = recorded.told.iter().any(|told| told.status == State::Held);
         self.put_recorded(i, &recorded);
         if recorded.finish.is_some() || self.active[i].progress.state != State::Held {
-            let reason = if was_held {
+            let reason = if was_answered {
                 RejectionReason::AlreadyAnswered
+            } else if was_held {
+                RejectionReason::TooLate // it lapsed, and nobody had answered
             } else {
                 RejectionReason::NotHeld
             };
