@@ -32,6 +32,7 @@ use crate::kafka::consumer::{Consumer, Prepared};
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::{KafkaOptions, Topics};
 use crate::kafka::outcomes::KafkaOutcomes;
+use crate::kafka::positions::{Position, Positions};
 use crate::kafka::topics;
 use crate::store::sqlite::{OpenError, SqliteStore};
 
@@ -156,6 +157,9 @@ impl App {
         let kafka = kafka_options(config);
         let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
         store.hold_to_partitions(partitions)?;
+        if flags.new_log {
+            leave_old_log(&kafka, partitions)?;
+        }
         let settings = settings_of(config, partitions, flags);
         if flags.after_restore {
             let restore = Restore {
@@ -219,6 +223,15 @@ pub fn start_actors(world: &Arc<World>, runtimes: &Runtimes, topic: Arc<str>) ->
     let arbiters = runtimes.arbiters();
     let gateway = GatewayActor::start_in(&arbiters[0], Arc::clone(world));
     ShardIntake::new(Arc::clone(world), arbiters, gateway, topic)
+}
+
+/// What the group has committed of the old log, beyond the new one's end, says nothing of the new one: it is read whole.
+fn leave_old_log(kafka: &KafkaOptions, partitions: u32) -> Result<(), KafkaError> {
+    let positions = Positions::new(kafka, partitions)?;
+    let is_old = |it: &Position| it.committed.is_some_and(|committed| committed > it.high);
+    let old = positions.read()?.into_iter().filter(is_old);
+    let starts: Vec<_> = old.map(|it| (it.shard, it.low)).collect();
+    positions.move_to(&starts)
 }
 
 fn begin_new_log(store: &SqliteStore) -> Result<(), StartError> {

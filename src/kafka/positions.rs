@@ -17,10 +17,10 @@ use super::options::KafkaOptions;
 
 /// How long the broker may take for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How long after the session timeout a group that still has a member is tried again.
-const MEMBER_GRACE: Duration = Duration::from_secs(5);
-/// How often.
-const TRY_EVERY: Duration = Duration::from_millis(500);
+/// How long after the session timeout it is waited for every partition.
+const MEMBER_GRACE: Duration = Duration::from_secs(15);
+/// How long one poll takes at the most.
+const POLL: Duration = Duration::from_millis(100);
 
 /// One partition, as the broker has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +46,7 @@ impl Position {
 
 /// The positions of a group that no instance is a member of.
 pub struct Positions {
+    options: KafkaOptions,
     client: BaseConsumer<PlainContext>,
     topic: String,
     partitions: Vec<i32>,
@@ -60,6 +61,7 @@ impl Positions {
     pub fn new(options: &KafkaOptions, partitions: u32) -> Result<Self, KafkaError> {
         let session_timeout = Duration::from_millis(options.session_timeout_ms.into());
         Ok(Self {
+            options: options.clone(),
             client: client_config(options, Role::Reader)?
                 .create_with_context(PlainContext::new())?,
             topic: options.topics.requests.clone(),
@@ -90,11 +92,12 @@ impl Positions {
         Ok(committed.iter().map(position).collect())
     }
 
-    /// Commits these offsets for the group, forward or back. A group keeps the member of a process that was killed until
-    /// its session times out: so long this waits.
+    /// Commits these offsets for the group, forward or back: from outside, where the group is empty and the broker takes
+    /// that, else as its only member for a moment. A group keeps the member of a process that was killed until its session
+    /// times out: so long this waits.
     ///
     /// # Errors
-    /// The broker refused, as it does while an instance runs.
+    /// The broker refused, or somebody else is a member.
     pub fn move_to(&self, offsets: &[(Shard, i64)]) -> Result<(), KafkaError> {
         if offsets.is_empty() {
             return Ok(());
@@ -104,25 +107,55 @@ impl Positions {
             let partition = shard.0.cast_signed();
             list.add_partition_offset(&self.topic, partition, Offset::Offset(*offset))?;
         }
+        match self.client.commit(&list, CommitMode::Sync) {
+            Err(error) if is_rebalancing(&error) => self.move_as_member(&list),
+            answer => Ok(answer?),
+        }
+    }
+
+    fn move_as_member(&self, list: &TopicPartitionList) -> Result<(), KafkaError> {
         let until = Instant::now() + self.member_gone_within;
+        let member = self.join(until)?;
         loop {
-            match self.client.commit(&list, CommitMode::Sync) {
-                Ok(()) => return Ok(()),
-                Err(error) if has_members(&error) && Instant::now() < until => {
-                    std::thread::sleep(TRY_EVERY);
-                }
-                Err(error) if has_members(&error) => {
-                    return Err(KafkaError::Client(format!(
-                        "the group has a member, so its offsets cannot be moved; stop every instance first ({error})"
-                    )));
+            match member.commit(list, CommitMode::Sync) {
+                Ok(()) => return leave(&member, until),
+                Err(error) if is_rebalancing(&error) && Instant::now() < until => {
+                    // Only a poll takes part in it. What it reads is read again by whoever comes.
+                    let _ = member.poll(POLL);
                 }
                 Err(error) => return Err(error.into()),
             }
         }
     }
+
+    /// A member that has every partition. Dropped, it leaves.
+    fn join(&self, until: Instant) -> Result<BaseConsumer<PlainContext>, KafkaError> {
+        let member: BaseConsumer<PlainContext> =
+            client_config(&self.options, Role::Member)?.create_with_context(PlainContext::new())?;
+        member.subscribe(&[&self.topic])?;
+        while member.assignment()?.count() < self.partitions.len() {
+            if Instant::now() > until {
+                return Err(KafkaError::Client(format!(
+                    "the group {:?} has another member, so its offsets cannot be moved: stop every instance first",
+                    self.options.group_id
+                )));
+            }
+            let _ = member.poll(POLL);
+        }
+        Ok(member)
+    }
 }
 
-fn has_members(error: &ClientError) -> bool {
+/// Gives the partitions back, so that whoever comes need not wait for the session's end.
+fn leave(member: &BaseConsumer<PlainContext>, until: Instant) -> Result<(), KafkaError> {
+    member.unsubscribe();
+    while member.assignment()?.count() > 0 && Instant::now() < until {
+        let _ = member.poll(POLL);
+    }
+    Ok(())
+}
+
+fn is_rebalancing(error: &ClientError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(
