@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad_input;
+mod crashes;
+mod crowd;
 mod network;
+mod promises;
 // A harness offers more than each story takes.
 #[allow(dead_code, unused_imports)]
 mod support;
+mod trial;
 mod way;

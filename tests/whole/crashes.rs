@@ -1,0 +1,106 @@
+//! `kill -9` at random moments, again and again, under load: whatever was in flight, every promise is kept.
+
+use std::time::Duration;
+
+use crate::support::{Process, wait_until};
+use crate::trial::Trial;
+
+/// How many rounds, both stories together, unless `ALMONER_CRASH_ROUNDS` says otherwise.
+const ROUNDS: u64 = 20;
+/// A world takes so many rounds: its embedded broker keeps its logs in memory, and not all of them.
+const WORLD_ROUNDS_MAX: u64 = 25;
+/// Requests of a round.
+const REQUESTS: (u64, u64) = (20, 60);
+/// A charge makes more of the journal than this.
+const CHARGE_BYTES_MIN: u64 = 300;
+/// Between the last progress that is waited for and the kill.
+const PAUSE_MS_MAX: u64 = 20;
+/// Within this an instance has opened its store, joined its group, and charges.
+const START_MS_MAX: u64 = 4_000;
+
+/// When an instance is killed.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// So many milliseconds after its start, however far it came.
+    Started(u64),
+    /// After so many more outcomes.
+    Told(u64),
+    /// After the gateway's journal has grown by so many bytes.
+    Charged(u64),
+}
+
+#[test]
+fn killed_at_any_moment_it_keeps_every_promise() {
+    rounds(&["--latency-ms", "10"]);
+}
+
+#[test]
+fn killed_at_any_moment_with_a_gateway_that_fails_it_keeps_every_promise() {
+    rounds(&["--latency-ms", "10", "--faults", "mild"]);
+}
+
+fn rounds(gateway_args: &[&str]) {
+    let said = std::env::var("ALMONER_CRASH_ROUNDS");
+    let rounds = said.map_or(ROUNDS, |rounds| rounds.parse().unwrap()) / 2;
+    let mut left = rounds.max(1);
+    while left > 0 {
+        let here = left.min(WORLD_ROUNDS_MAX);
+        world_of_rounds(gateway_args, here);
+        left -= here;
+    }
+}
+
+fn world_of_rounds(gateway_args: &[&str], rounds: u64) {
+    let mut trial = Trial::new(gateway_args);
+    for round in 0..rounds {
+        let moment = round_of(&mut trial);
+        eprintln!("round {round}: killed at {moment:?}");
+        trial.assert_kept();
+        trial.broker_notices_the_death();
+    }
+    trial.settle(trial.start());
+}
+
+/// People give, before an instance starts and while it does; it is killed.
+fn round_of(trial: &mut Trial) -> Moment {
+    let count = REQUESTS.0 + trial.crowd.below(REQUESTS.1 - REQUESTS.0);
+    let before = trial.crowd.below(count);
+    trial.crowd.give(before as usize);
+    let mut instance = trial.spawn();
+    trial.crowd.give((count - before) as usize);
+    let moment = moment(trial);
+    wait(trial, &mut instance, moment);
+    let pause_ms = trial.crowd.below(PAUSE_MS_MAX);
+    std::thread::sleep(Duration::from_millis(pause_ms));
+    assert!(instance.is_running(), "it ended by itself");
+    instance.kill();
+    moment
+}
+
+fn moment(trial: &mut Trial) -> Moment {
+    let open = trial.crowd.unanswered(&trial.follower.seen());
+    match trial.crowd.below(8) {
+        0 => Moment::Started(trial.crowd.below(START_MS_MAX)),
+        1..5 => Moment::Told(trial.crowd.below(open)),
+        _ => Moment::Charged(trial.crowd.below(open / 2) * CHARGE_BYTES_MIN),
+    }
+}
+
+fn wait(trial: &Trial, instance: &mut Process, moment: Moment) {
+    let told = || trial.follower.count();
+    let charged = || trial.world.gateway.journal_bytes();
+    let (told_before, charged_before) = (told(), charged());
+    let progress = || told() + charged();
+    let come = || match moment {
+        Moment::Started(ms) => {
+            std::thread::sleep(Duration::from_millis(ms));
+            true
+        }
+        Moment::Told(more) => told() >= told_before + more,
+        Moment::Charged(bytes) => charged() >= charged_before + bytes,
+    };
+    wait_until(&format!("{moment:?}"), progress, || {
+        assert!(instance.is_running(), "it ended by itself");
+        come().then_some(())
+    });
+}
