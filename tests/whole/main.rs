@@ -5,6 +5,7 @@
 mod bad_input;
 mod crashes;
 mod crowd;
+mod disasters;
 mod network;
 mod promises;
 // A harness offers more than each story takes.

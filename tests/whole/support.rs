@@ -25,7 +25,7 @@ pub use {
     http::get,
     instance::Instance,
     judge::judge,
-    process::Process,
+    process::{Process, ignoring_file_limits},
     proxy::{Mishap, Proxy, Weather},
     publisher::{Place, Post, Publisher},
     requests::{Fields, donate, hold_answer, id, open_campaign},

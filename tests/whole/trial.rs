@@ -2,7 +2,7 @@
 
 use crate::crowd::Crowd;
 use crate::promises::{Broken, Facts, broken, broken_at_rest};
-use crate::support::{Follower, GROUP_ID, Instance, Process, World};
+use crate::support::{Follower, GROUP_ID, Instance, Process, World, ignoring_file_limits};
 
 /// Chooses traffic and moments; by default each run has its own.
 const SEED: &str = "ALMONER_CRASH_SEED";
@@ -45,10 +45,30 @@ impl Trial {
         self.world.start_with(&[], &[&group, env].concat())
     }
 
+    /// Starts an instance that is told so when its files must not grow, and not ended.
+    pub fn start_ignoring_file_limits(&self) -> Instance {
+        let mut command = self.world.command("run");
+        command.env("ALMONER__KAFKA__GROUP_ID", &self.group_id);
+        Instance::start(&mut ignoring_file_limits(&command))
+    }
+
     /// Starts an instance, and does not wait.
     pub fn spawn(&self) -> Process {
+        self.spawn_with(&[])
+    }
+
+    /// The same, with more configuration.
+    pub fn spawn_with(&self, env: &[(&str, &str)]) -> Process {
         let group = [("ALMONER__KAFKA__GROUP_ID", self.group_id.as_str())];
-        self.world.spawn(&group)
+        self.world.spawn(&[&group, env].concat())
+    }
+
+    /// Waits until some of what is open is answered, and some is not.
+    pub fn wait_told_some(&mut self) {
+        let open = self.crowd.unanswered(&self.follower.seen());
+        let some = self.follower.count() + self.crowd.below(open / 2);
+        self.follower
+            .wait("some outcomes", |seen| (seen.count() >= some).then_some(()));
     }
 
     /// The next instance need not wait until the broker gives up the dead one's membership.

@@ -130,7 +130,8 @@ impl Seen {
         self.dead_letters.push(letter);
     }
 
-    fn count(&self) -> u64 {
+    /// How many there are.
+    pub fn count(&self) -> u64 {
         (self.outcomes.len() + self.dead_letters.len()) as u64
     }
 }
