@@ -1,5 +1,7 @@
 //! A world whose promises are watched: people give, something dies, and what was promised is checked.
 
+use almoner::store::sqlite::Books;
+
 use crate::crowd::Crowd;
 use crate::promises::{Broken, Facts, broken, broken_at_rest};
 use crate::support::{Follower, GROUP_ID, Instance, Process, World, ignoring_file_limits};
@@ -79,20 +81,37 @@ impl Trial {
         self.group_id = next;
     }
 
-    /// What holds at every moment holds now. No instance runs.
-    pub fn assert_kept(&self) {
-        assert_none(&broken(&self.facts()));
+    /// What holds at every moment holds now. No instance runs. The answer is how many donations are in flight: accepted,
+    /// and without an end that was told.
+    pub fn assert_kept(&self) -> usize {
+        let facts = self.facts();
+        assert_none(&broken(&facts));
+        let stored = facts.stored.values();
+        stored
+            .filter(|it| it.is_pending || it.ended.is_none())
+            .count()
     }
 
-    /// Waits until everything is answered, ended and committed.
-    pub fn wait_settled(&self) {
+    /// Waits until everything is answered, ended and committed; users who are asked answer.
+    pub fn wait_settled(&mut self) {
+        let mut open = self.crowd.ids();
+        self.follower
+            .wait("every donation's end or question", |seen| {
+                open.retain(|id| seen.end_of(*id).is_none() && !seen.is_question(*id));
+                open.is_empty().then_some(())
+            });
+        self.crowd.answer_questions(&self.follower.seen());
+        eprintln!(
+            "WRONGLY ASKED {:?}",
+            self.crowd.wrongly_asked(&self.follower.seen())
+        );
         self.follower.wait_answered(&self.crowd.places());
         self.follower.wait_ended(&self.crowd.ids());
         self.world.broker.wait_committed_by(&self.group_id);
     }
 
     /// Waits until everything has settled, and stops the instance: every promise is kept, and the audit agrees.
-    pub fn settle(&self, instance: Instance) {
+    pub fn settle(&mut self, instance: Instance) {
         self.wait_settled();
         instance.stop();
         assert_none(&broken_at_rest(&self.facts()));
@@ -114,6 +133,25 @@ impl Drop for Trial {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("to try the same traffic again: {SEED}={}", self.seed);
+            self.show_open();
+        }
+    }
+}
+
+impl Trial {
+    /// What is recorded of the donations that have no end yet.
+    fn show_open(&self) {
+        let Ok(books) = Books::open(&self.world.store()) else {
+            return;
+        };
+        let seen = self.follower.seen();
+        let ids = self.crowd.ids().into_iter();
+        for id in ids.filter(|id| seen.end_of(*id).is_none()).take(10) {
+            let told: Vec<_> = seen.of(id).map(|it| it.event_type.to_owned()).collect();
+            eprintln!(
+                "{id} is open; told {told:?}; recorded: {:?}",
+                books.donation(id)
+            );
         }
     }
 }

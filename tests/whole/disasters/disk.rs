@@ -78,7 +78,8 @@ fn the_disk_is_full_when_it_is_killed() {
     instance.kill();
     trial.assert_kept();
     trial.broker_notices_the_death();
-    trial.settle(trial.start());
+    let instance = trial.start();
+    trial.settle(instance);
 }
 
 #[test]

@@ -51,7 +51,8 @@ fn an_older_copy_of_the_folder_is_refused_and_with_the_right_one_it_goes_on() {
     assert_eq!(trial.world.gateway.journal_bytes(), charged);
 
     replace(&store, &newer);
-    trial.settle(trial.start());
+    let instance = trial.start();
+    trial.settle(instance);
 }
 
 fn replace(folder: &Path, by: &Path) {

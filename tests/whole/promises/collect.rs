@@ -139,18 +139,22 @@ fn event(told: &Told) -> Event {
 }
 
 fn stored(recorded: &Recorded) -> Stored {
-    let place = &recorded.donation.place;
     let amount = recorded.donation.request.amount;
     Stored {
-        place: Place {
-            partition: place.partition,
-            offset: place.offset,
-        },
+        place: place_of(&recorded.donation.place),
+        answered_by: recorded.answered_by.as_ref().map(place_of),
         accepted_at_ms: recorded.donation.accepted_at_ms,
         amount_minor: amount.amount_minor().cast_signed(),
         currency: amount.currency().code().to_owned(),
         is_pending: recorded.pending.is_some(),
         ended: recorded.finish.as_ref().map(ended),
+    }
+}
+
+fn place_of(place: &almoner_domain::ids::Place) -> Place {
+    Place {
+        partition: place.partition,
+        offset: place.offset,
     }
 }
 

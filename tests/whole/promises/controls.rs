@@ -73,6 +73,7 @@ fn sound() -> Facts {
     let numbered = || (0..).zip(intents);
     let stored = |(n, intent): (u32, &str)| Stored {
         place: place(n),
+        answered_by: None,
         accepted_at_ms: ACCEPTED_MS,
         amount_minor: AMOUNT,
         currency: "EUR".to_owned(),
@@ -172,6 +173,18 @@ fn an_offset_is_committed_without_a_fate() {
     };
     check_now(pending, &[]);
     check(pending, &["I1", "I9"]);
+    // So would a user's answer to a question.
+    let confirmed = |facts: &mut Facts| {
+        facts.asked.insert(place(4), None);
+        facts.committed.insert(0, 3);
+        stored(facts, 3).answered_by = Some(place(4));
+    };
+    check_now(confirmed, &["I1"]);
+    let pending = |facts: &mut Facts| {
+        confirmed(facts);
+        stored(facts, 3).is_pending = true;
+    };
+    check_now(pending, &[]);
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub struct Event {
 pub struct Stored {
     /// The request that was accepted.
     pub place: Place,
+    /// The user's answer that decided it, if it was held.
+    pub answered_by: Option<Place>,
     pub accepted_at_ms: i64,
     pub amount_minor: i64,
     pub currency: String,

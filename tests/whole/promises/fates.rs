@@ -1,21 +1,26 @@
 //! I1, no loss: every request below a committed offset has its fate.
 
 use super::Found;
+use std::collections::BTreeSet;
+
 use super::facts::Facts;
 
 /// Below a committed offset each request is answered, or its donation is pending in the store.
 pub(super) fn no_loss(facts: &Facts, found: &mut Found) {
     let answered = facts.answered();
-    for (place, request) in &facts.asked {
+    let pending: BTreeSet<_> = facts
+        .stored
+        .values()
+        .filter(|stored| stored.is_pending)
+        .flat_map(|stored| [Some(stored.place), stored.answered_by])
+        .flatten()
+        .collect();
+    for place in facts.asked.keys() {
         let is_committed = facts
             .committed
             .get(&place.partition)
             .is_some_and(|committed| place.offset < *committed);
-        let is_pending = request
-            .as_ref()
-            .and_then(|request| facts.stored.get(&request.id))
-            .is_some_and(|stored| stored.place == *place && stored.is_pending);
-        if is_committed && !answered.contains(place) && !is_pending {
+        if is_committed && !answered.contains(place) && !pending.contains(place) {
             found.add("I1", format!("{place:?} is committed and has no fate"));
         }
     }

@@ -94,6 +94,8 @@ pub struct Seen {
     answered: HashSet<Place>,
     /// How each donation ended.
     ends: HashMap<DonationId, &'static str>,
+    /// The donations that their users were asked about.
+    questions: HashSet<DonationId>,
     /// All below was read, by topic and partition.
     read_to: HashMap<(String, i32), i64>,
 }
@@ -110,6 +112,11 @@ impl Seen {
         self.ends.get(&id).copied()
     }
 
+    /// Whether the user was asked about it.
+    pub fn is_question(&self, id: DonationId) -> bool {
+        self.questions.contains(&id)
+    }
+
     /// Whether something answers the request at this place.
     pub fn is_answered(&self, place: Place) -> bool {
         self.answered.contains(&place)
@@ -120,6 +127,9 @@ impl Seen {
         let last = LAST.into_iter().find(|last| *last == view.event_type);
         if let Some(last) = last {
             self.ends.entry(view.donation_id).or_insert(last);
+        }
+        if view.event_type == "donation.needs_confirmation" {
+            self.questions.insert(view.donation_id);
         }
         self.answered.insert(told.place());
         self.outcomes.push(told);
@@ -249,6 +259,8 @@ fn client(options: &KafkaOptions) -> BaseConsumer {
         .set("group.id", "front-end")
         .set("enable.auto.commit", "false")
         .set("fetch.queue.backoff.ms", "10")
+        // What it has asked a broker that then went away is asked again soon.
+        .set("socket.timeout.ms", "5000")
         .create()
         .unwrap();
     let mut list = TopicPartitionList::new();
