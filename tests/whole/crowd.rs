@@ -72,12 +72,6 @@ impl Crowd {
         self.asked.keys().copied().collect()
     }
 
-    /// Who was asked without having given the like before.
-    pub fn wrongly_asked(&self, seen: &Seen) -> Vec<DonationId> {
-        let gifts = (0..self.gifts.len() as u32).filter(|n| !self.doubles.contains(n));
-        gifts.map(id).filter(|id| seen.is_question(*id)).collect()
-    }
-
     /// Every donation once.
     pub fn ids(&self) -> Vec<DonationId> {
         (0..self.gifts.len()).map(|n| id(n as u32)).collect()

@@ -101,10 +101,6 @@ impl Trial {
                 open.is_empty().then_some(())
             });
         self.crowd.answer_questions(&self.follower.seen());
-        eprintln!(
-            "WRONGLY ASKED {:?}",
-            self.crowd.wrongly_asked(&self.follower.seen())
-        );
         self.follower.wait_answered(&self.crowd.places());
         self.follower.wait_ended(&self.crowd.ids());
         self.world.broker.wait_committed_by(&self.group_id);
