@@ -12,7 +12,7 @@ use crate::promises::asked;
 use crate::support::{Fields, Place, Post, Publisher, Seen, World, hold_answer, id};
 
 /// So many give at the same time, so that some wait for their own turn.
-const USERS: u32 = 24;
+const USERS: u32 = 48;
 
 /// A double is of one of so many gifts before it.
 const RECENT: usize = 40;

@@ -81,15 +81,12 @@ impl Trial {
         self.group_id = next;
     }
 
-    /// What holds at every moment holds now. No instance runs. The answer is how many donations are in flight: accepted,
-    /// and without an end that was told.
-    pub fn assert_kept(&self) -> usize {
+    /// What holds at every moment holds now. No instance runs. The answer is how many charges the gateway made that are
+    /// not in the books yet.
+    pub fn assert_kept(&self) -> u64 {
         let facts = self.facts();
         assert_none(&broken(&facts));
-        let stored = facts.stored.values();
-        stored
-            .filter(|it| it.is_pending || it.ended.is_none())
-            .count()
+        facts.charged_and_not_booked()
     }
 
     /// Waits until everything is answered, ended and committed; users who are asked answer.

@@ -220,6 +220,11 @@ fn a_key_is_made_up_or_used_for_two_bodies() {
         fingerprint: 7,
     };
     check_now(|facts| facts.keys.push(made_up), &["I3"]);
+    let of_a_process = Key {
+        key: format!("{}:charge:4711", id(1)),
+        fingerprint: 7,
+    };
+    check_now(|facts| facts.keys.push(of_a_process), &["I3"]);
     let of_nobody = Key {
         key: keys::charge(id(99)),
         fingerprint: 7,

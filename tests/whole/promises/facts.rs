@@ -139,4 +139,15 @@ impl Facts {
         }
         held
     }
+
+    /// How many charges the gateway made that are not in the books: in flight, or lost.
+    pub fn charged_and_not_booked(&self) -> u64 {
+        let held = self.held_by_intents();
+        let charged = held.iter().filter(|(_, intents)| !intents.is_empty());
+        let is_open = |id: &DonationId| {
+            let stored = self.stored.get(id);
+            stored.is_none_or(|stored| stored.ended.is_none())
+        };
+        charged.filter(|(id, _)| is_open(id)).count() as u64
+    }
 }

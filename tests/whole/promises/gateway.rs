@@ -7,8 +7,8 @@ use almoner_domain::ids::DonationId;
 use super::Found;
 use super::facts::{Did, Facts, What};
 
-/// What may follow the donation's id in a key.
-const STEPS: [&str; 5] = ["charge", "intent", "confirm", "cancel", "reversal"];
+/// What may follow the donation's id in a key, but for the one first charge: each is counted.
+const STEPS: [&str; 4] = ["intent", "confirm", "cancel", "reversal"];
 /// Outcomes that say that no money was taken.
 const NOT_CHARGED: [&str; 2] = ["donation.failed", "donation.cancelled"];
 
@@ -128,8 +128,9 @@ pub(super) fn nobody_was_told_failed(facts: &Facts, found: &mut Found) {
 /// The donation that a key is derived from.
 fn derived_from(key: &str) -> Option<DonationId> {
     let (id, step) = key.split_once(':')?;
-    let (step, _) = step.split_once(':')?;
-    STEPS.contains(&step).then(|| DonationId::parse(id))?
+    let (name, _) = step.split_once(':')?;
+    let is_known = step == "charge:1" || STEPS.contains(&name);
+    is_known.then(|| DonationId::parse(id))?
 }
 
 fn is_created(did: &Did) -> bool {
