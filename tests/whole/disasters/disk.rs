@@ -61,14 +61,14 @@ impl Disk for Unsynced<'_> {
 
 #[test]
 fn the_disk_is_full_for_a_while() {
-    let mut trial = Trial::new(&["--latency-ms", "20"]);
+    let mut trial = Trial::new(&["--latency-ms", "100"]);
     let instance = trial.start_ignoring_file_limits();
     check(&mut trial, instance, &Full);
 }
 
 #[test]
 fn the_disk_is_full_when_it_is_killed() {
-    let mut trial = Trial::new(&["--latency-ms", "20"]);
+    let mut trial = Trial::new(&["--latency-ms", "100"]);
     let mut instance = trial.start_ignoring_file_limits();
     trial.crowd.give(60);
     trial.wait_told_some();
@@ -85,7 +85,7 @@ fn the_disk_is_full_when_it_is_killed() {
 #[test]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn the_disk_does_not_sync_for_a_while() {
-    let mut trial = Trial::new(&["--latency-ms", "20"]);
+    let mut trial = Trial::new(&["--latency-ms", "100"]);
     let folder = tempfile::tempdir().unwrap();
     let (library, flag) = (folder.path().join("fsync.so"), folder.path().join("fails"));
     compile(folder.path(), &library);

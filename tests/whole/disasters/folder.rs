@@ -7,7 +7,7 @@ use crate::trial::Trial;
 
 #[test]
 fn a_second_process_on_the_same_folder_is_refused_and_named_who_has_it() {
-    let mut trial = Trial::new(&["--latency-ms", "20"]);
+    let mut trial = Trial::new(&["--latency-ms", "100"]);
     let instance = trial.start();
     trial.crowd.give(40);
     let mut second = trial.spawn();

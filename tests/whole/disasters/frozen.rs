@@ -11,7 +11,7 @@ const BEYOND_THE_SESSION: Duration = Duration::from_secs(8);
 
 #[test]
 fn it_freezes_beyond_its_session_and_goes_on() {
-    let mut trial = Trial::new(&["--latency-ms", "20"]);
+    let mut trial = Trial::new(&["--latency-ms", "100"]);
     let instance = trial.start();
     for _ in 0..2 {
         trial.crowd.give(60);
@@ -26,7 +26,7 @@ fn it_freezes_beyond_its_session_and_goes_on() {
 
 #[test]
 fn another_one_with_a_folder_of_its_own_takes_the_partitions_of_a_frozen_one_and_charges_nothing() {
-    let mut trial = Trial::new(&["--latency-ms", "20"]);
+    let mut trial = Trial::new(&["--latency-ms", "100"]);
     let instance = trial.start();
     trial.crowd.give(40);
     trial.wait_settled();

@@ -12,7 +12,7 @@ const FLOOD: (usize, usize) = (700, 10_000);
 
 #[test]
 fn the_gateway_is_killed_again_and_again() {
-    let mut trial = Trial::new(&["--latency-ms", "20"]);
+    let mut trial = Trial::new(&["--latency-ms", "100"]);
     let instance = trial.start();
     for _ in 0..4 {
         trial.crowd.give(40);
@@ -26,7 +26,7 @@ fn the_gateway_is_killed_again_and_again() {
 
 #[test]
 fn the_broker_goes_away_for_a_moment_and_for_longer_than_a_session() {
-    let mut trial = Trial::new(&["--latency-ms", "20"]);
+    let mut trial = Trial::new(&["--latency-ms", "100"]);
     let instance = trial.start();
     for away in [Duration::from_millis(500), BEYOND_THE_SESSION] {
         trial.crowd.give(60);
