@@ -15,7 +15,7 @@ mod outcomes;
 use std::fmt;
 
 pub use collect::asked;
-pub use facts::Facts;
+pub use facts::{Did, Facts};
 
 use almoner_domain::ids::DonationId;
 

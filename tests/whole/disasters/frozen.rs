@@ -3,25 +3,52 @@
 
 use std::time::Duration;
 
-use crate::support::Process;
+use jiff::Timestamp;
+
+use crate::promises::Did;
+use crate::support::{Instance, Process, wait_until};
 use crate::trial::Trial;
 
 /// The group has given the frozen member up by then.
 const BEYOND_THE_SESSION: Duration = Duration::from_secs(8);
 
 #[test]
-fn it_freezes_beyond_its_session_and_goes_on() {
+fn it_freezes_beyond_its_session_and_sends_nothing_until_the_shards_are_its_own_again() {
     let mut trial = Trial::new(&["--latency-ms", "100"]);
     let instance = trial.start();
+    let mut disowned = Vec::new();
     for _ in 0..2 {
-        trial.crowd.give(60);
+        trial.crowd.give(90);
         trial.wait_told_some();
         instance.process.freeze();
         trial.crowd.give(20);
         std::thread::sleep(BEYOND_THE_SESSION);
+        let thawed_ms = Timestamp::now().as_millisecond();
         instance.process.thaw();
+        disowned.push(thawed_ms..taken_over_ms(&instance, thawed_ms));
     }
     trial.settle(instance);
+    let facts = trial.facts();
+    for disowned in disowned {
+        let answers_a_send = |did: &&Did| did.key.is_some() && disowned.contains(&did.at_ms);
+        let sent: Vec<_> = facts.journal.iter().filter(answers_a_send).collect();
+        assert!(sent.is_empty(), "I12: sent in {disowned:?}: {sent:#?}");
+    }
+}
+
+/// When it took the first shard over, after this moment. Wall clock, milliseconds since 1970.
+fn taken_over_ms(instance: &Instance, after_ms: i64) -> i64 {
+    let taken_over = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        let is_takeover = line["message"] == "shard taken over";
+        let at: Timestamp = line["timestamp"].as_str()?.parse().ok()?;
+        (is_takeover && at.as_millisecond() > after_ms).then(|| at.as_millisecond())
+    };
+    wait_until(
+        "its shards to be its own again",
+        || instance.process.said_lines(),
+        || instance.process.said().lines().find_map(taken_over),
+    )
 }
 
 #[test]
