@@ -8,6 +8,7 @@ mod crowd;
 mod disasters;
 mod network;
 mod promises;
+mod secrets;
 // A harness offers more than each story takes.
 #[allow(dead_code, unused_imports)]
 mod support;

@@ -62,6 +62,7 @@ fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let migrations = Migrations::new(vec![
         M::up(include_str!("schema.sql")),
         M::up(include_str!("sighted.sql")),
+        M::up(include_str!("dead_letter.sql")),
     ]);
     migrations
         .to_latest(connection)
