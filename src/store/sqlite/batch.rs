@@ -107,19 +107,12 @@ impl Batch<'_, '_> {
         }
         let donation = &*write.donation;
         let id = donation.request.id;
-        let seq = self.known.tail.next_seq();
-        if self
-            .statements
-            .donation_key
-            .execute(params![&id.0[..], seq])?
-            == 0
-        {
-            return Ok(match rows::by_id(self.connection, id)? {
-                Some(recorded) => Ok(Accepted::Known(recorded)),
-                None => Err(impossible("the id is known, but its donation is missing")),
-            });
+        if let Some(seq) = self.known.keys.row(self.statements, id)? {
+            return Ok(self.recorded(RowId(seq), id)?.map(Accepted::Known));
         }
+        let seq = self.known.tail.next_seq();
         self.insert_donation(seq, write)?;
+        self.known.keys.accepted(id, seq);
         match &write.first {
             FirstState::Charging => {}
             FirstState::Pending {
@@ -273,8 +266,12 @@ impl Batch<'_, '_> {
     }
 
     fn acknowledged(&mut self, id: DonationId) -> Answer<()> {
-        let Some(recorded) = rows::by_id(self.connection, id)? else {
+        let Some(seq) = self.known.keys.row(self.statements, id)? else {
             return Ok(Ok(()));
+        };
+        let recorded = match self.recorded(RowId(seq), id)? {
+            Ok(recorded) => recorded,
+            Err(error) => return Ok(Err(error)),
         };
         if recorded.finish.is_none() {
             return Ok(Err(impossible("the donation is not finished")));

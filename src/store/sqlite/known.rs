@@ -1,10 +1,12 @@
 //! What the writer knows without reading, so that the way of a donation reads nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use almoner_domain::ids::Shard;
 use rusqlite::Connection;
 
+use super::keys::{Keys, RecentKeys};
 use super::tail::Tail;
 
 /// What is known of a shard. Its epoch is 0 until it was claimed.
@@ -18,12 +20,13 @@ pub(super) struct ShardRow {
 /// See the file's head; after a rollback it is read anew.
 pub(super) struct Known {
     pub(super) tail: Tail,
+    pub(super) keys: Keys,
     pub(super) shards: BTreeMap<Shard, ShardRow>,
     pub(super) log_generation: u32,
 }
 
 impl Known {
-    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+    pub(super) fn load(connection: &Connection, recent: Arc<RecentKeys>) -> rusqlite::Result<Self> {
         let mut statement =
             connection.prepare_cached("SELECT shard, epoch, next_offset, stream_ms FROM shard")?;
         let shards = statement.query_map([], |row| {
@@ -36,6 +39,7 @@ impl Known {
         })?;
         Ok(Self {
             tail: Tail::load(connection)?,
+            keys: Keys::load(connection, recent)?,
             shards: shards.collect::<rusqlite::Result<_>>()?,
             log_generation: connection.query_row(
                 "SELECT log_generation FROM store",

@@ -7,11 +7,13 @@ CREATE TABLE store (
     identity BLOB NOT NULL,
     log_generation INTEGER NOT NULL,
     -- How many partitions the requests topic has: a user's shard follows from it, so it is fixed by the first start.
-    partitions INTEGER
+    partitions INTEGER,
+    -- Rows of `donation` below this one have their ids in `donation_key`.
+    keyed_below INTEGER NOT NULL
 ) STRICT;
-INSERT INTO store VALUES (1, randomblob(16), 1, NULL);
+INSERT INTO store VALUES (1, randomblob(16), 1, NULL, 1);
 
--- The permanent key: the first write of an id wins.
+-- The permanent key: the first write of an id wins. Ids go here in sorted batches, some thousand donations late.
 CREATE TABLE donation_key (
     id BLOB PRIMARY KEY,
     seq INTEGER NOT NULL
