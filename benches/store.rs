@@ -152,6 +152,7 @@ fn finish(store: &dyn Store, donation: Arc<Donation>, row: RowId, next: &Sender<
         row,
         finish,
         seen_version: 0,
+        surplus: None,
         sends: SmallVec::new(),
         answered_by: None,
     };

@@ -1,5 +1,6 @@
 //! One instance: everything is made here, in the order in which it is needed, and stopped in the opposite one.
 
+mod restore;
 mod settings;
 mod vitals;
 
@@ -9,7 +10,6 @@ use std::time::Duration;
 
 use actix_rt::{Arbiter, System, SystemRunner};
 use almoner_actors::gateway::GatewayActor;
-use almoner_actors::guard::{self, Policy, Report};
 use almoner_actors::intake::ShardIntake;
 use almoner_actors::ports::{Clock, Done, Outcomes, Store};
 use almoner_actors::telemetry::Telemetry;
@@ -18,8 +18,11 @@ use almoner_actors::world::{Alarm, Credits, World};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+pub use restore::RestoreError;
 pub use settings::{StartFlags, settings_of};
 pub use vitals::Vitals;
+
+use restore::Restore;
 
 use crate::clock::{RandomDice, SystemClock};
 use crate::config::Config;
@@ -29,6 +32,7 @@ use crate::kafka::consumer::{Consumer, Prepared};
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::{KafkaOptions, Topics};
 use crate::kafka::outcomes::KafkaOutcomes;
+use crate::kafka::positions::{Position, Positions};
 use crate::kafka::topics;
 use crate::store::sqlite::{OpenError, SqliteStore};
 
@@ -61,6 +65,11 @@ pub enum StartError {
         "the campaigns topic was not read to its end within {0:?}: without it donations would be refused wrongly"
     )]
     Campaigns(Duration),
+    /// A store that is older than the log could not be brought up to what the gateway knows.
+    #[error(
+        "the restored store could not be brought up to what the gateway has charged since: {0}"
+    )]
+    Restore(#[from] RestoreError),
     /// The store could not begin another log.
     #[error("the store could not take the log for a new one: {0}")]
     NewLog(almoner_actors::ports::StoreError),
@@ -143,16 +152,31 @@ impl App {
         if flags.new_log {
             begin_new_log(&store)?;
         }
-        let gateway = StripeGateway::new(&gateway_options(config), runtimes.io.handle().clone())?;
+        let gateway_options = gateway_options(config);
+        let gateway = StripeGateway::new(&gateway_options, runtimes.io.handle().clone())?;
         let kafka = kafka_options(config);
         let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
         store.hold_to_partitions(partitions)?;
+        if flags.new_log {
+            leave_old_log(&kafka, partitions)?;
+        }
+        let settings = settings_of(config, partitions, flags);
+        if flags.after_restore {
+            let restore = Restore {
+                store: &store,
+                gateway: &gateway_options,
+                kafka: &kafka,
+                partitions,
+                rules: &settings.rules,
+                now_ms: clock.wall_ms(),
+            };
+            restore.catch_up(runtimes.io)?;
+        }
         let outcomes = Arc::new(KafkaOutcomes::start(&kafka)?);
         let campaigns = read_campaigns(&kafka, &store, &outcomes)?;
         let prepared = Prepared::new(&kafka)?;
 
         let (alarm, alarms) = tokio::sync::mpsc::unbounded_channel();
-        let settings = settings_of(config, partitions, flags);
         let world = Arc::new(World {
             store: Arc::clone(&store) as Arc<dyn Store>,
             gateway: Arc::new(gateway),
@@ -197,21 +221,17 @@ impl App {
 #[must_use]
 pub fn start_actors(world: &Arc<World>, runtimes: &Runtimes, topic: Arc<str>) -> ShardIntake {
     let arbiters = runtimes.arbiters();
-    let (shared, alarmed) = (Arc::clone(world), Arc::clone(world));
-    let report = move |report| {
-        if let Report::Quarantined { panic } = report {
-            alarmed.raise(Alarm::Escalated {
-                what: format!("the gateway actor keeps crashing: {panic}"),
-            });
-        }
-    };
-    let gateway = guard::start_in(
-        &arbiters[0],
-        move || GatewayActor::new(shared),
-        Policy::SERVICE,
-        report,
-    );
+    let gateway = GatewayActor::start_in(&arbiters[0], Arc::clone(world));
     ShardIntake::new(Arc::clone(world), arbiters, gateway, topic)
+}
+
+/// What the group has committed of the old log, beyond the new one's end, says nothing of the new one: it is read whole.
+fn leave_old_log(kafka: &KafkaOptions, partitions: u32) -> Result<(), KafkaError> {
+    let positions = Positions::new(kafka, partitions)?;
+    let is_old = |it: &Position| it.committed.is_some_and(|committed| committed > it.high);
+    let old = positions.read()?.into_iter().filter(is_old);
+    let starts: Vec<_> = old.map(|it| (it.shard, it.low)).collect();
+    positions.move_to(&starts)
 }
 
 fn begin_new_log(store: &SqliteStore) -> Result<(), StartError> {

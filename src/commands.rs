@@ -4,6 +4,7 @@ pub mod audit;
 pub mod config;
 pub mod demo;
 pub mod gateway_sim;
+pub mod offsets;
 pub mod run;
 
 use std::error::Error;
@@ -33,6 +34,9 @@ pub enum CommandError {
     /// The configuration is wrong, and a restart cannot cure it: exit code 78.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
+    /// The configuration turned out to be wrong when it was used: exit code 78.
+    #[error(transparent)]
+    Misconfigured(Problem),
 }
 
 impl CommandError {
@@ -43,14 +47,16 @@ impl CommandError {
             Self::CouldNotRun(_) => 2,
             Self::Unavailable(_) => 69,
             Self::Escalated(_) => 70,
-            Self::Config(_) => 78,
+            Self::Config(_) | Self::Misconfigured(_) => 78,
         }
     }
 
     /// What can be done about it.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Config(_) => Some("`almoner config docs` describes every key"),
+            Self::Config(_) | Self::Misconfigured(_) => {
+                Some("`almoner config docs` describes every key")
+            }
             Self::Verdict(it)
             | Self::CouldNotRun(it)
             | Self::Unavailable(it)

@@ -133,9 +133,7 @@ impl StripeGateway {
 
 impl Gateway for StripeGateway {
     fn freeze(&self, request: &DonationRequest) -> Result<u16, Inexpressible> {
-        Charged::new(request.amount)
-            .map(|_| self.client.version.number)
-            .ok_or(Inexpressible)
+        Charged::new(request.amount).map(|_| self.client.version.number)
     }
 
     fn call(&self, call: GatewayCall, done: Done<Answer>) {

@@ -6,6 +6,7 @@
 //! - [`consumer`]: requests → `Intake`, commits ← `Source`.
 //! - [`outcomes`]: `Outcomes` → records, each with its acknowledgement.
 //! - [`campaigns`]: the compacted topic of campaigns → the store.
+//! - [`positions`]: where the group stands, and how an operator moves it.
 //! - [`broker`]: a broker inside the process, for the demo and for tests.
 
 pub mod broker;
@@ -14,8 +15,10 @@ mod client_config;
 pub mod consumer;
 mod context;
 pub mod error;
+mod headers;
 mod offsets;
 pub mod options;
 pub mod outcomes;
+pub mod positions;
 pub mod telemetry;
 pub mod topics;

@@ -77,6 +77,7 @@ impl BreakerSignal {
         match answer {
             Answer::Intent(_)
             | Answer::Listed(_)
+            | Answer::Refunded
             | Answer::Declined { .. }
             | Answer::Refused(_)
             | Answer::KeyMismatch
@@ -88,6 +89,15 @@ impl BreakerSignal {
             Answer::BadApiKey => Self::BadApiKey,
             Answer::OurDefect { .. } => Self::OurDefect { user },
             Answer::Forbidden => Self::Forbidden { campaign },
+        }
+    }
+
+    /// What the answer to a refund says: that it is refused is the account's business, and no reason to charge nobody.
+    #[must_use]
+    pub fn of_refund(answer: &Answer) -> Self {
+        match Self::of(answer, 0, 0) {
+            Self::OurDefect { .. } | Self::Forbidden { .. } => Self::Works,
+            signal => signal,
         }
     }
 

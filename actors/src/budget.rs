@@ -22,9 +22,23 @@ pub enum Endpoint {
     Cancel,
     /// Fetching and listing.
     Read,
+    /// Refunding a charge.
+    Refund,
 }
 
-const ENDPOINTS: usize = 4;
+/// How many endpoints there are.
+pub const ENDPOINTS: usize = 5;
+
+impl Endpoint {
+    /// All of them, each at its own place.
+    pub const ALL: [Self; ENDPOINTS] = [
+        Self::Create,
+        Self::Confirm,
+        Self::Cancel,
+        Self::Read,
+        Self::Refund,
+    ];
+}
 
 /// One instance's part of the account's rate. Times come as arguments, so that a simulation drives it.
 #[derive(Debug)]
@@ -38,7 +52,7 @@ pub struct Budget {
     zero: Instant,
     account: Gate,
     endpoints: [Gate; ENDPOINTS],
-    /// The endpoint let one through that the account then held back: it need not pass there again.
+    /// The endpoint let one through that has not passed the account yet: it need not pass there again.
     passed: [bool; ENDPOINTS],
 }
 
@@ -77,15 +91,25 @@ impl Budget {
     /// # Errors
     /// How long to wait before another try can succeed; nothing was taken.
     pub fn try_take(&mut self, endpoint: Endpoint, now: Instant) -> Result<(), Duration> {
+        self.pass_endpoint(endpoint, now)?;
+        self.account.pass(&self.clock)?;
+        self.passed[endpoint as usize] = false;
+        self.takes.count(self.clock.now());
+        Ok(())
+    }
+
+    /// Whether this endpoint, for its own part, lets a request through at once. That is kept for the next one that is
+    /// taken there.
+    ///
+    /// # Errors
+    /// How long to wait before it can.
+    pub fn pass_endpoint(&mut self, endpoint: Endpoint, now: Instant) -> Result<(), Duration> {
         self.turn_to(now);
         let at = endpoint as usize;
         if !self.passed[at] {
             self.endpoints[at].pass(&self.clock)?;
             self.passed[at] = true;
         }
-        self.account.pass(&self.clock)?;
-        self.passed[at] = false;
-        self.takes.count(self.clock.now());
         Ok(())
     }
 
@@ -99,7 +123,8 @@ impl Budget {
         }
     }
 
-    /// The gateway executed a request: once a second a step back towards the full rate.
+    /// The gateway executed a request: after a second without a 429, and once a second, a step back towards the full
+    /// rate.
     pub fn on_success(&mut self, now: Instant) {
         self.turn_to(now);
         if self.adaption.grow(now) {
@@ -154,7 +179,10 @@ impl Budget {
 struct Adaption {
     /// What of the full rate is used.
     factor: f64,
-    changed_at: Option<Instant>,
+    shrunk_at: Option<Instant>,
+    grown_at: Option<Instant>,
+    /// The latest 429.
+    refused_at: Option<Instant>,
     /// Requests a second when the first 429 came.
     observed: f64,
 }
@@ -174,39 +202,43 @@ impl Adaption {
     fn new() -> Self {
         Self {
             factor: 1.0,
-            changed_at: None,
+            shrunk_at: None,
+            grown_at: None,
+            refused_at: None,
             observed: 0.0,
         }
     }
 
     fn shrink(&mut self, now: Instant, observed: f64) -> bool {
-        if !self.may_change(now) {
+        self.refused_at = Some(now);
+        // Whether it has just grown is no matter: a second may begin with successes and end in refusals each time.
+        if !is_past(self.shrunk_at, now) {
             return false;
         }
         if self.factor >= 1.0 {
             self.observed = observed.max(1.0);
         }
-        self.change((self.factor / 2.0).max(FACTOR_MIN), now)
+        self.shrunk_at = Some(now);
+        self.factor = (self.factor / 2.0).max(FACTOR_MIN);
+        true
     }
 
     fn grow(&mut self, now: Instant) -> bool {
-        self.factor < 1.0 && self.may_change(now) && self.change((self.factor + STEP).min(1.0), now)
-    }
-
-    fn may_change(&self, now: Instant) -> bool {
-        self.changed_at
-            .is_none_or(|at| now.saturating_duration_since(at) >= CHANGE_EVERY)
-    }
-
-    fn change(&mut self, factor: f64, now: Instant) -> bool {
-        self.factor = factor;
-        self.changed_at = Some(now);
+        if self.factor >= 1.0 || !is_past(self.refused_at, now) || !is_past(self.grown_at, now) {
+            return false;
+        }
+        self.grown_at = Some(now);
+        self.factor = (self.factor + STEP).min(1.0);
         true
     }
 
     fn rate_where_unlimited(&self) -> Option<f64> {
         (self.factor < 1.0).then_some((self.observed * self.factor).max(RATE_MIN))
     }
+}
+
+fn is_past(at: Option<Instant>, now: Instant) -> bool {
+    at.is_none_or(|at| now.saturating_duration_since(at) >= CHANGE_EVERY)
 }
 
 /// How many requests were sent in this second and in the one before.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::prelude::{
-    Actor, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised,
+    Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised,
 };
 use almoner_domain::answer::Answer;
 use almoner_domain::donation::{Call, Donation};
@@ -15,11 +15,12 @@ use tokio::time::Instant;
 
 use crate::breaker::{Admit, Breaker, BreakerSignal};
 use crate::budget::{Budget, Endpoint};
+use crate::guard::{self, Policy, Report};
 use crate::lanes::{Lane, Lanes};
 use crate::lease::Lease;
 use crate::ports::{Done, GatewayCall};
 use crate::user::{Answered, Unsent, User};
-use crate::world::World;
+use crate::world::{Alarm, World};
 
 /// How often what waits behind an open breaker is looked at.
 const BREAKER_LOOK: Duration = Duration::from_millis(250);
@@ -53,7 +54,8 @@ pub struct Charge {
     pub intent: Option<Box<str>>,
     /// For a list: the range of `created`, seconds since 1970.
     pub listed_s: (i64, i64),
-    /// Whether this is the donation's first send: live charges have their own lane.
+    /// Whether no send before it can have moved money: live charges have their own lane, however often the gateway, or
+    /// our own budget, had no room for them.
     pub is_live: bool,
     /// The right to send.
     pub permit: Permit,
@@ -113,6 +115,14 @@ impl Reply {
     }
 }
 
+impl Permit {
+    /// Whether it may be sent now: the shard is still ours, and the permission is not too old.
+    fn is_valid(&self, now_boot_ms: i64, send_deadline_ms: i64) -> bool {
+        now_boot_ms - self.permitted_at_boot_ms < send_deadline_ms
+            && self.lease.is_valid(now_boot_ms)
+    }
+}
+
 impl Drop for Reply {
     fn drop(&mut self) {
         if let Some(user) = self.to.take() {
@@ -139,9 +149,23 @@ impl Drop for OnTheWire {
 }
 
 impl GatewayActor {
+    /// Starts the gateway actor under its guard. When it is beyond restarting, the process is to end.
+    #[must_use]
+    pub fn start_in(arbiter: &ArbiterHandle, world: Arc<World>) -> Addr<Self> {
+        let alarmed = Arc::clone(&world);
+        let report = move |report| {
+            if let Report::Quarantined { panic } = report {
+                alarmed.raise(Alarm::Escalated {
+                    what: format!("the gateway actor keeps crashing: {panic}"),
+                });
+            }
+        };
+        guard::start_in(arbiter, move || Self::new(world), Policy::SERVICE, report)
+    }
+
     /// A gateway actor with nothing in flight.
     #[must_use]
-    pub fn new(world: Arc<World>) -> Self {
+    fn new(world: Arc<World>) -> Self {
         let settings = &world.settings;
         let (account_max, endpoint_max) = (
             settings.gateway_per_second_max,
@@ -167,20 +191,43 @@ impl GatewayActor {
             return self.pump_later(BREAKER_LOOK, ctx);
         }
         while self.in_flight.load(Ordering::Relaxed) < self.world.settings.gateway_in_flight_max {
-            let Some(charge) = self.next.take().or_else(|| self.lanes.pop()) else {
+            let now = Instant::now();
+            let Some(charge) = self.next.take().or_else(|| self.pop(now, ctx)) else {
                 return;
             };
-            if let Err(wait) = self.budget.try_take(endpoint(&charge.call), Instant::now()) {
+            let now_ms = self.world.clock.boot_ms();
+            if !charge
+                .permit
+                .is_valid(now_ms, self.world.settings.send_deadline_ms)
+            {
+                continue; // dropped, its reply says so; it must not cost what others could be sent by
+            }
+            if let Err(wait) = self.budget.try_take(endpoint(&charge.call), now) {
                 self.next = Some(charge);
                 return self.pump_later(wait, ctx);
             }
-            let now_ms = self.world.clock.boot_ms();
             if let Admit::No { .. } = self.breaker.admit(now_ms) {
                 self.next = Some(charge);
                 return self.pump_later(BREAKER_LOOK, ctx);
             }
             self.send(*charge, now_ms, ctx);
         }
+    }
+
+    /// The next one of an endpoint that has budget; if there is none, it is looked for again when one has.
+    fn pop(&mut self, now: Instant, ctx: &mut Context<Self>) -> Option<Box<Charge>> {
+        if self.lanes.is_empty() {
+            return None;
+        }
+        let budget = &mut self.budget;
+        let waits = Endpoint::ALL.map(|endpoint| budget.pass_endpoint(endpoint, now).err());
+        let next = self.lanes.pop(|it| waits[it as usize].is_none());
+        if next.is_none()
+            && let Some(wait) = waits.into_iter().flatten().min()
+        {
+            self.pump_later(wait, ctx);
+        }
+        next
     }
 
     fn pump_later(&mut self, pause: Duration, ctx: &mut Context<Self>) {
@@ -198,16 +245,9 @@ impl GatewayActor {
             call,
             intent,
             listed_s,
-            permit,
             reply,
             ..
         } = charge;
-        let is_young =
-            now_boot_ms - permit.permitted_at_boot_ms < self.world.settings.send_deadline_ms;
-        if !is_young || !permit.lease.is_valid(now_boot_ms) {
-            self.breaker.answered(BreakerSignal::Busy, now_boot_ms); // a probe that was not sent is given back
-            return; // dropped, the reply says so
-        }
         // A list waits for the next reading with all others: it holds no connection meanwhile.
         let on_the_wire = (call != Call::List).then(|| OnTheWire::of(&self.in_flight));
         let gateway = ctx.address();
@@ -216,8 +256,13 @@ impl GatewayActor {
             campaign: campaign_hash(&donation),
         };
         let name = call.name();
+        let is_refund = matches!(call, Call::Reverse { .. });
         let done = Done::new(move |answer: Answer| {
-            let signal = BreakerSignal::of(&answer, who.user, who.campaign);
+            let signal = if is_refund {
+                BreakerSignal::of_refund(&answer)
+            } else {
+                BreakerSignal::of(&answer, who.user, who.campaign)
+            };
             drop(on_the_wire);
             gateway.do_send(Landed {
                 call: name,
@@ -251,6 +296,7 @@ fn endpoint(call: &Call) -> Endpoint {
         Call::Confirm { .. } => Endpoint::Confirm,
         Call::Cancel { .. } | Call::Discard { .. } => Endpoint::Cancel,
         Call::Fetch | Call::List => Endpoint::Read,
+        Call::Reverse { .. } => Endpoint::Refund,
     }
 }
 
@@ -260,6 +306,7 @@ fn lane(charge: &Charge) -> Lane {
         Call::Charge | Call::Fetch | Call::List => Lane::Ask,
         Call::Confirm { .. } | Call::CreateIntent { .. } => Lane::Retry,
         Call::Cancel { .. } | Call::Discard { .. } => Lane::Retry,
+        Call::Reverse { .. } => Lane::Background,
     }
 }
 
@@ -296,6 +343,7 @@ impl Handler<Charge> for GatewayActor {
             < URGENT_MS.min(self.world.settings.rules.key_usable_ms() / 3);
         self.lanes.push(
             lane(&charge),
+            endpoint(&charge.call),
             campaign_hash(&charge.donation),
             urgent,
             Box::new(charge),

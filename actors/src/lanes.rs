@@ -7,9 +7,12 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
+use crate::budget::{ENDPOINTS, Endpoint};
+
 /// What waits to be sent, in four lanes. Every operation takes constant time.
 ///
-/// Of any 100 pops in a row, a lane gets at least its floor ([`Lane`]) while something waits in it.
+/// Of any 100 pops in a row, a lane gets at least its floor ([`Lane`]) while something waits in it for an endpoint that
+/// has budget.
 #[derive(Debug)]
 pub struct Lanes<T> {
     lanes: [Queue<T>; LANES],
@@ -47,28 +50,34 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Adds what waits, behind what waits of its campaign. `urgent` is what has little of its key's life left (six
+    /// Adds what waits for an endpoint, behind what waits for it of its campaign. `urgent` is what has little of its key's life left (six
     /// hours): it goes before all that is not, in its lane.
-    pub fn push(&mut self, lane: Lane, campaign_hash: u64, urgent: bool, item: T) {
+    pub fn push(
+        &mut self,
+        lane: Lane,
+        endpoint: Endpoint,
+        campaign_hash: u64,
+        urgent: bool,
+        item: T,
+    ) {
         let queue = &mut self.lanes[lane as usize];
         let turns = if urgent {
             &mut queue.urgent
         } else {
             &mut queue.usual
         };
-        turns.push(campaign_hash, item);
+        turns[endpoint as usize].push(campaign_hash, item);
         self.len += 1;
     }
 
-    /// Takes what is sent next.
-    pub fn pop(&mut self) -> Option<T> {
-        let first = lane_of(self.turn);
-        self.turn = (self.turn + 1) % ROUND;
+    /// Takes what is sent next, of what waits for an endpoint that has budget: what waits for another keeps nobody back.
+    pub fn pop(&mut self, has_budget: impl Fn(Endpoint) -> bool) -> Option<T> {
         let leftover = [Lane::Live, Lane::Ask, Lane::Retry, Lane::Background];
-        let item = [first]
+        let item = [lane_of(self.turn)]
             .into_iter()
             .chain(leftover)
-            .find_map(|lane| self.lanes[lane as usize].pop())?;
+            .find_map(|lane| self.lanes[lane as usize].pop(&has_budget))?;
+        self.turn = (self.turn + 1) % ROUND;
         self.len -= 1;
         Some(item)
     }
@@ -103,25 +112,38 @@ fn lane_of(turn: usize) -> Lane {
     }
 }
 
-/// One lane.
+/// One lane, by endpoint.
 #[derive(Debug)]
 struct Queue<T> {
-    urgent: Turns<T>,
-    usual: Turns<T>,
+    urgent: [Turns<T>; ENDPOINTS],
+    usual: [Turns<T>; ENDPOINTS],
+    /// Whose turn it is among the endpoints.
+    turn: usize,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
         Self {
-            urgent: Turns::default(),
-            usual: Turns::default(),
+            urgent: std::array::from_fn(|_| Turns::default()),
+            usual: std::array::from_fn(|_| Turns::default()),
+            turn: 0,
         }
     }
 }
 
 impl<T> Queue<T> {
-    fn pop(&mut self) -> Option<T> {
-        self.urgent.pop().or_else(|| self.usual.pop())
+    fn pop(&mut self, has_budget: &impl Fn(Endpoint) -> bool) -> Option<T> {
+        let in_turn = (0..ENDPOINTS).map(|i| (self.turn + i) % ENDPOINTS);
+        for turns in [&mut self.urgent, &mut self.usual] {
+            for at in in_turn.clone() {
+                let waits = !turns[at].ring.is_empty() && has_budget(Endpoint::ALL[at]);
+                if let Some(item) = waits.then(|| turns[at].pop()).flatten() {
+                    self.turn = (at + 1) % ENDPOINTS;
+                    return Some(item);
+                }
+            }
+        }
+        None
     }
 }
 

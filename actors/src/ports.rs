@@ -12,7 +12,7 @@ use almoner_domain::answer::Answer;
 use almoner_domain::dead_letter::DeadLetter;
 use almoner_domain::donation::{Call, Donation};
 use almoner_domain::ids::Shard;
-use almoner_domain::outcome::Message;
+use almoner_domain::outcome::{Message, Reason};
 use almoner_domain::request::DonationRequest;
 
 pub use done::{Done, Dropped};
@@ -38,8 +38,25 @@ pub struct GatewayCall {
 
 /// The gateway or its adapter cannot express this: it is refused before anything is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the gateway cannot express this currency or amount")]
-pub struct Inexpressible;
+pub enum Inexpressible {
+    /// It has no such currency.
+    #[error("the gateway cannot express this currency")]
+    Currency,
+    /// It has the currency, but not so much of it, or not to that precision.
+    #[error("the gateway cannot express this amount")]
+    Amount,
+}
+
+impl Inexpressible {
+    /// What the user is told.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Currency => Reason::CurrencyMismatch,
+            Self::Amount => Reason::AmountOutOfBounds,
+        }
+    }
+}
 
 /// The payment gateway.
 pub trait Gateway: Send + Sync {
@@ -47,7 +64,7 @@ pub trait Gateway: Send + Sync {
     /// the very bytes are rebuilt for as long as the product lives.
     ///
     /// # Errors
-    /// [`Inexpressible`] where the gateway has no such currency, or not to that precision.
+    /// [`Inexpressible`] where the gateway has no such currency, or no such amount of it.
     fn freeze(&self, request: &DonationRequest) -> Result<u16, Inexpressible>;
 
     /// Sends one request and answers what came of it; it never retries by itself. Every send of one call has the same

@@ -73,9 +73,11 @@ pub struct Router {
 #[derive(Default)]
 struct PendingSet {
     by_due: BTreeSet<(i64, DonationId)>,
+    /// The unknown ones by themselves: they do not wait behind what was only queued.
+    unknown_by_due: BTreeSet<(i64, DonationId)>,
     known: HashMap<DonationId, PendingEntry, foldhash::fast::FixedState>,
-    unknown: usize,
     held: usize,
+    surplus: usize,
     is_full: bool,
 }
 

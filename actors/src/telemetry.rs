@@ -72,6 +72,19 @@ pub const METRICS: &[(&str, Kind, Unit, &str)] = &[
         "Donations of which money may have moved, by partition",
     ),
     (
+        "almoner_surplus",
+        Kind::Gauge,
+        Unit::Count,
+        "Donations that the gateway charged beside what was told, and that is not refunded yet, by partition",
+    ),
+    (
+        "almoner_surplus_charges_total",
+        Kind::Counter,
+        Unit::Count,
+        "Charges that the gateway made beside what was told, by what was told: those beside `succeeded` are refunded, \
+         the others wait for a person",
+    ),
+    (
         "almoner_users_active",
         Kind::Gauge,
         Unit::Count,
@@ -220,6 +233,17 @@ impl Telemetry {
     /// How many donations of a shard are unknown.
     pub fn unknown(&self, shard: Shard, unknown: usize) {
         metrics::gauge!("almoner_unknown", "partition" => shard.to_string()).set(count(unknown));
+    }
+
+    /// How many donations of a shard have a surplus that is not refunded.
+    pub fn surplus(&self, shard: Shard, surplus: usize) {
+        metrics::gauge!("almoner_surplus", "partition" => shard.to_string()).set(count(surplus));
+    }
+
+    /// The gateway charged a donation beside what was told of it.
+    pub fn surplus_found(&self, id: DonationId, told: State) {
+        tracing::error!(donation = %id, told = told.as_str(), "the gateway charged it beside what was told");
+        metrics::counter!("almoner_surplus_charges_total", "told" => told.as_str()).increment(1);
     }
 
     /// How many shards are ours.

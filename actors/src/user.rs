@@ -24,7 +24,7 @@ use self::active::{Active, Load, Stage};
 use self::turn::Turn;
 use crate::campaign::InFlight;
 use crate::limiter::Limiter;
-use crate::ports::{Accepted, Advanced, Finished, Recorded, StoreError};
+use crate::ports::{Accepted, Advanced, Finished, Inexpressible, Recorded, StoreError};
 use crate::shard::ShardContext;
 
 /// How long a write waits before it is done again, after the store said that it is being opened again.
@@ -248,13 +248,10 @@ impl Handler<Donate> for User {
             .push(Box::new(Active::new(Arc::clone(&donation), now_ms)));
         let i = self.active.len() - 1;
         if donation.body_version == crate::intake::INEXPRESSIBLE {
-            return self.accept_as(
-                i,
-                Verdict::Refuse {
-                    reason: Reason::CurrencyMismatch,
-                },
-                ctx,
-            );
+            // Only that it cannot be said travelled here; why is asked again, since it is rare.
+            let why = self.shard.world.gateway.freeze(&donation.request).err();
+            let reason = why.unwrap_or(Inexpressible::Currency).reason();
+            return self.accept_as(i, Verdict::Refuse { reason }, ctx);
         }
         match self.check_window(&donation) {
             Some(hold @ Verdict::Hold { .. }) => {

@@ -98,8 +98,6 @@ pub struct Settings {
     pub gateway_endpoint_per_second_max: u32,
     /// Whether nothing is taken in unless every partition is ours: the store cannot be shared.
     pub needs_every_partition: bool,
-    /// Whether a store that knows less than the broker has committed is trusted (a restored backup).
-    pub after_restore: bool,
     /// Whether a log that ends before the mark is taken for a new one.
     pub new_log: bool,
 }

@@ -9,8 +9,8 @@ use crate::config::{Config, StoreKind, UnknownCampaigns};
 /// What an operator says at the start about log and store, when they do not belong together.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct StartFlags {
-    /// The store was restored from a backup and is older than the log: what the log has committed beyond the store is
-    /// trusted to be done.
+    /// The store was restored from a backup and is older than the log: what the gateway has charged since is read from
+    /// its list first, and then the log again, from where the store stands.
     #[arg(long)]
     pub after_restore: bool,
     /// The requests topic is a new one: what the store knows of the old one's offsets does not count.
@@ -81,7 +81,6 @@ pub fn settings_of(config: &Config, partitions: u32, flags: StartFlags) -> Setti
         gateway_per_second_max: gateway.requests_per_second_max,
         gateway_endpoint_per_second_max: gateway.endpoint_requests_per_second_max,
         needs_every_partition: config.store.kind == StoreKind::Sqlite,
-        after_restore: flags.after_restore,
         new_log: flags.new_log,
     }
 }

@@ -1,5 +1,6 @@
 //! `almoner run`: the service.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use super::{CommandError, ConfigFile, Problem};
 use crate::app::{App, Runtimes, StartError, StartFlags, Vitals};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::http::{self, ConnectionLimits, Health, Server, WaitLimits};
-use crate::logging;
+use crate::http::{self, ConnectionLimits, Health, ListenError, Server, WaitLimits};
+use crate::logging::{self, LoggingError};
 use crate::metrics::Metrics;
+use crate::store::sqlite::OpenError;
 
 /// Runs the service: reads donation requests from Kafka, charges them at the gateway, records everything, and
 /// publishes the outcomes.
@@ -43,8 +45,7 @@ enum End {
 /// It could not be started, or it had to give up; the exit code says whether a restart may cure it.
 pub fn run(args: Args) -> Result<(), CommandError> {
     let config = args.config.load()?.config;
-    logging::start(&config.log)
-        .map_err(|error| unavailable("the log could not be started", error))?;
+    logging::start(&config.log).map_err(not_logged)?;
     let runtimes =
         Runtimes::start().map_err(|error| unavailable("no thread is to be had", error))?;
     let metrics =
@@ -119,7 +120,7 @@ fn serve_admin(
     );
     served
         .map(Some)
-        .map_err(|error| unavailable("the admin listener could not be started", error))
+        .map_err(|error| not_listening("the admin listener could not be started", error))
 }
 
 fn serve_api(
@@ -139,19 +140,53 @@ fn serve_api(
         world,
     )
     .map(Some)
-    .map_err(|error| unavailable("the API could not be started", error))
+    .map_err(|error| not_listening("the API could not be started", error))
+}
+
+fn not_logged(error: LoggingError) -> CommandError {
+    let what = "the log could not be started";
+    match error {
+        LoggingError::Filter(_) => misconfigured(what, error),
+        LoggingError::StartedTwice(_) => unavailable(what, error),
+    }
+}
+
+fn not_listening(what: &str, error: ListenError) -> CommandError {
+    match error {
+        ListenError::InUse { .. } => unavailable(what, error),
+        ListenError::Refused { .. } => misconfigured(what, error),
+    }
 }
 
 fn not_started(error: StartError) -> CommandError {
+    let what = "the service did not start";
     match error {
-        StartError::Kafka(ref kafka) if !kafka.is_transient() => {
-            CommandError::CouldNotRun(Problem::new("the service did not start").because(error))
-        }
-        StartError::Gateway(_) => {
-            CommandError::CouldNotRun(Problem::new("the service did not start").because(error))
-        }
-        _ => unavailable("the service did not start", error),
+        StartError::Kafka(ref kafka) if !kafka.is_transient() => misconfigured(what, error),
+        StartError::Store(OpenError::Folder {
+            error: ref system, ..
+        }) if cannot_be_cured(system.kind()) => misconfigured(what, error),
+        StartError::Gateway(_) => misconfigured(what, error),
+        _ => unavailable(what, error),
     }
+}
+
+/// Whether a folder stays out of reach until somebody changes something.
+fn cannot_be_cured(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::AlreadyExists
+            | ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+fn misconfigured(
+    what: &str,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> CommandError {
+    CommandError::Misconfigured(Problem::new(what).because(error))
 }
 
 fn unavailable(
@@ -159,4 +194,28 @@ fn unavailable(
     error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> CommandError {
     CommandError::Unavailable(Problem::new(what).because(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(end: End, expected: u8) {
+        let exit_code = verdict(end).map_or_else(|error| error.exit_code(), |()| 0);
+        assert_eq!(exit_code, expected);
+    }
+
+    #[test]
+    fn each_end_has_its_exit_code() {
+        let text = String::new;
+        check(End::Signal, 0);
+        check(End::Alarm(Alarm::Escalated { what: text() }), 70);
+        check(End::Alarm(Alarm::SourceFailed { reason: text() }), 69);
+        let older = Alarm::OlderStore {
+            shard: almoner_domain::ids::Shard(0),
+            marked: 1,
+            committed: 2,
+        };
+        check(End::Alarm(older), 2);
+    }
 }

@@ -23,7 +23,8 @@ pub struct Donations {
         extend("x-why" = "every donation of the window is kept in memory")
     )]
     pub duplicate_window_s: u32,
-    /// How long, in seconds, the user has to answer. After that the held donation fails, uncharged.
+    /// How long, in seconds, the user has to answer. After that the held donation is cancelled (`duplicate_expired`),
+    /// uncharged.
     #[schemars(range(min = 10, max = 604_800))]
     pub confirm_within_s: u64,
     /// How many times a donation's card may decline before the donation fails. Waits and failures of the gateway do not count.

@@ -106,7 +106,11 @@ fn drop_out_of_range(settings: &mut Settings, found: &mut Found) {
         let (Some(known), Given::Value(value)) = (keys().get(key), &setting.given) else {
             return true;
         };
-        let message = known.out_of_range(value);
+        // No key takes a date, but decoded it would pass for text.
+        let is_date = value.is_datetime();
+        let message = known
+            .out_of_range(value)
+            .or_else(|| is_date.then(|| known.refusal(key, value, None)));
         if let Some(message) = &message {
             found.key(&setting.origin, key, message);
         }

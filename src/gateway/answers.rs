@@ -1,5 +1,6 @@
 //! What the gateway said → what it means: `CHARGES.md`, "The answers", row by row, as a pure function.
 
+mod refund;
 mod retry_after;
 mod wire;
 
@@ -65,6 +66,9 @@ const BUSY_CODES: [&str; 2] = ["idempotency_key_in_use", "lock_timeout"];
 /// The answer to any call but a list.
 pub(super) fn read(expected: &Expected<'_>, reply: &Reply) -> Result<Answer, Useless> {
     match reply.status {
+        StatusCode::OK if matches!(expected.call, Call::Reverse { .. }) => {
+            refund::read(expected, reply)
+        }
         StatusCode::OK => expected
             .judge(&reply.json::<WireIntent<'_>>()?, reply)
             .map(Answer::Intent),
@@ -161,6 +165,9 @@ fn read_refusal(
                 && let Some(intent) = carried(error)?
             {
                 return Ok(Answer::Intent(intent));
+            }
+            if matches!(call, Call::Reverse { .. }) && code == refund::DONE_BEFORE {
+                return Ok(Answer::Refunded);
             }
             Ok(match refused(call, status, error) {
                 Some(refused) => Answer::Refused(refused),

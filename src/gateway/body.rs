@@ -2,6 +2,7 @@
 //! change, the very bytes are rebuilt for as long as the product lives, since the gateway answers a known key only for
 //! the same bytes.
 
+use almoner_actors::ports::Inexpressible;
 use almoner_domain::money::Money;
 use almoner_domain::request::DonationRequest;
 
@@ -19,6 +20,7 @@ pub(super) struct Version {
     charge: fn(&DonationRequest, Charged) -> String,
     intent: fn(&DonationRequest, Charged) -> String,
     confirm: fn(&DonationRequest) -> String,
+    reversal: fn(&DonationRequest, &str) -> String,
 }
 
 /// Every version, the newest last.
@@ -28,6 +30,7 @@ pub(super) static VERSIONS: [Version; 1] = [Version {
     charge: charge_1,
     intent: intent_1,
     confirm: confirm_1,
+    reversal: reversal_1,
 }];
 
 /// An amount as the gateway states it.
@@ -40,9 +43,9 @@ pub(super) struct Charged {
 }
 
 impl Charged {
-    /// `None` where the gateway cannot express it.
-    pub(super) fn new(money: Money) -> Option<Self> {
-        Some(Self {
+    /// The money as the gateway states it, where it can.
+    pub(super) fn new(money: Money) -> Result<Self, Inexpressible> {
+        Ok(Self {
             amount: gateway_amount(money)?,
             currency: money.currency().code(),
         })
@@ -76,6 +79,20 @@ impl Version {
     pub(super) fn confirm(&self, request: &DonationRequest) -> String {
         (self.confirm)(request)
     }
+
+    /// Refund all that an intent charged beside the one that stands. It names no amount: a whole charge is refunded
+    /// once, whatever the key still knows.
+    pub(super) fn reversal(&self, request: &DonationRequest, intent: &str) -> String {
+        (self.reversal)(request, intent)
+    }
+}
+
+fn reversal_1(request: &DonationRequest, intent: &str) -> String {
+    let mut form = Form::new();
+    form.add("payment_intent", intent);
+    form.add("reason", "duplicate");
+    form.add_plain("metadata%5Bdonation_id%5D", request.id);
+    form.into_string()
 }
 
 fn charge_1(request: &DonationRequest, charged: Charged) -> String {
@@ -157,6 +174,8 @@ mod tests {
         &metadata%5Bdonation_id%5D=018f6b2e-5c1a-7abc-8def-0123456789ab\
         &metadata%5Bcampaign_id%5D=campaign%3A7&metadata%5Buser_id%5D=user%3A42.a_b-c";
     const CONFIRM_1: &str = "payment_method=pm_1PabcDEF&off_session=true";
+    const REVERSAL_1: &str = "payment_intent=pi_1&reason=duplicate\
+        &metadata%5Bdonation_id%5D=018f6b2e-5c1a-7abc-8def-0123456789ab";
 
     #[test]
     fn version_1_is_these_bytes_for_ever() {
@@ -169,6 +188,7 @@ mod tests {
         );
         assert_eq!(version.intent(&request(Some("cus_9")), charged()), INTENT_1);
         assert_eq!(version.confirm(&request(Some("cus_9"))), CONFIRM_1);
+        assert_eq!(version.reversal(&request(None), "pi_1"), REVERSAL_1);
     }
 
     #[test]

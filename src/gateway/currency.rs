@@ -1,5 +1,6 @@
 //! In which unit the gateway states amounts: its published table, and the checked way from ISO 4217's minor unit to it.
 
+use almoner_actors::ports::Inexpressible;
 use almoner_domain::money::{Currency, Money};
 
 /// The largest `amount` that the gateway takes: "up to eight digits".
@@ -60,15 +61,16 @@ const UNITS: [Unit; 4] = [
     },
 ];
 
-/// The gateway's `amount` for this money; `None` where it cannot express it: a currency that it does not charge in, a
+/// The gateway's `amount` for this money. It may not be able to express it: a currency that it does not charge in, a
 /// fraction that it does not take, more than it takes.
-pub(super) fn gateway_amount(money: Money) -> Option<u64> {
-    let currency = money.currency();
-    let unit = UNITS
-        .iter()
-        .find(|unit| unit.codes.contains(&currency.code()))?;
+pub(super) fn gateway_amount(money: Money) -> Result<u64, Inexpressible> {
+    let unit = unit_of(money.currency()).ok_or(Inexpressible::Currency)?;
+    amount_in(unit, money).ok_or(Inexpressible::Amount)
+}
+
+fn amount_in(unit: &Unit, money: Money) -> Option<u64> {
     let scaled = money.amount_minor().checked_mul(power(unit.decimals)?)?;
-    let iso = power(currency.exponent())?;
+    let iso = power(money.currency().exponent())?;
     let amount = scaled / iso;
     (scaled.is_multiple_of(iso) && amount.is_multiple_of(unit.step) && amount <= AMOUNT_MAX)
         .then_some(amount)
@@ -78,12 +80,16 @@ pub(super) fn gateway_amount(money: Money) -> Option<u64> {
 /// amount is no whole number of minor units.
 #[must_use]
 pub fn iso_minor(amount: u64, currency: Currency) -> Option<u64> {
-    let unit = UNITS
-        .iter()
-        .find(|unit| unit.codes.contains(&currency.code()))?;
+    let unit = unit_of(currency)?;
     let scaled = amount.checked_mul(power(currency.exponent())?)?;
     let gateway = power(unit.decimals)?;
     scaled.is_multiple_of(gateway).then_some(scaled / gateway)
+}
+
+fn unit_of(currency: Currency) -> Option<&'static Unit> {
+    UNITS
+        .iter()
+        .find(|unit| unit.codes.contains(&currency.code()))
 }
 
 fn power(exponent: u16) -> Option<u64> {
@@ -96,20 +102,20 @@ mod tests {
 
     use super::*;
 
-    fn check(minor: u64, code: &str, expected: Option<u64>) {
+    fn check(minor: u64, code: &str, expected: Result<u64, Inexpressible>) {
         let money = Money::new(minor, Currency::from_code(code).unwrap()).unwrap();
         assert_eq!(gateway_amount(money), expected, "{minor} {code}");
     }
 
     #[test]
     fn amounts_are_stated_in_the_gateways_unit() {
-        check(1_250, "EUR", Some(1_250));
-        check(500, "JPY", Some(500));
-        check(1_001, "HUF", Some(1_001));
-        check(5, "ISK", Some(500));
-        check(3_700, "UGX", Some(370_000));
-        check(500, "MGA", Some(5));
-        check(5_120, "KWD", Some(5_120));
+        check(1_250, "EUR", Ok(1_250));
+        check(500, "JPY", Ok(500));
+        check(1_001, "HUF", Ok(1_001));
+        check(5, "ISK", Ok(500));
+        check(3_700, "UGX", Ok(370_000));
+        check(500, "MGA", Ok(5));
+        check(5_120, "KWD", Ok(5_120));
     }
 
     #[test]
@@ -137,20 +143,20 @@ mod tests {
 
     #[test]
     fn what_the_gateway_cannot_express_is_refused() {
-        check(501, "MGA", None); // it has no fraction there
-        check(5_124, "KWD", None); // the last of three decimals is 0
-        check(100, "IRR", None); // no such currency there
-        check(100, "IQD", None);
+        check(501, "MGA", Err(Inexpressible::Amount)); // it has no fraction there
+        check(5_124, "KWD", Err(Inexpressible::Amount)); // the last of three decimals is 0
+        check(100, "IRR", Err(Inexpressible::Currency)); // no such currency there
+        check(100, "IQD", Err(Inexpressible::Currency));
     }
 
     #[test]
     fn the_gateway_takes_eight_digits() {
-        check(99_999_999, "USD", Some(99_999_999));
-        check(100_000_000, "USD", None);
-        check(999_999, "ISK", Some(99_999_900));
-        check(1_000_000, "ISK", None);
-        check(AMOUNT_MINOR_MAX, "ISK", None);
-        check(AMOUNT_MINOR_MAX, "TND", None);
+        check(99_999_999, "USD", Ok(99_999_999));
+        check(100_000_000, "USD", Err(Inexpressible::Amount));
+        check(999_999, "ISK", Ok(99_999_900));
+        check(1_000_000, "ISK", Err(Inexpressible::Amount));
+        check(AMOUNT_MINOR_MAX, "ISK", Err(Inexpressible::Amount));
+        check(AMOUNT_MINOR_MAX, "TND", Err(Inexpressible::Amount));
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct GatewayCharge {
     pub intent_id: String,
     /// The donation that it says it is for (`metadata.donation_id`), as it stands there.
     pub donation_id: Option<String>,
+    /// When the gateway created it, in seconds since 1970.
+    pub created_s: i64,
     /// ISO 4217, in lower case, as the gateway writes it.
     pub currency: String,
     /// What was charged, in the gateway's unit: 0 where no money moved.
@@ -266,6 +268,7 @@ struct WireIntent<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
     amount_received: u64,
+    created: i64,
     #[serde(borrow)]
     currency: Cow<'a, str>,
     #[serde(borrow)]
@@ -324,6 +327,7 @@ impl WireIntent<'_> {
         Ok(GatewayCharge {
             intent_id: self.id.into_owned(),
             donation_id: self.metadata.donation_id.map(Cow::into_owned),
+            created_s: self.created,
             currency: self.currency.into_owned(),
             charged: self.amount_received,
             refunded,

@@ -47,6 +47,8 @@ pub(super) struct Requests {
     /// `/v1/payment_intents`, with what the base address has before it.
     path: String,
     intents: Uri,
+    /// `/v1/refunds`, likewise.
+    refunds: Uri,
     authorization: HeaderValue,
 }
 
@@ -65,14 +67,15 @@ impl<'a> Prepared<'a> {
             call,
             version: Version::numbered(donation.body_version)
                 .ok_or(Unsendable::BodyVersion(donation.body_version))?,
-            charged: Charged::new(donation.request.amount).ok_or(Unsendable::Inexpressible)?,
+            charged: Charged::new(donation.request.amount)
+                .map_err(|_| Unsendable::Inexpressible)?,
         })
     }
 
     /// The intent that the call is about, where it is about one.
     pub(super) fn intent(&self) -> Option<&'a str> {
         match &self.call.call {
-            Call::Discard { intent, .. } => Some(intent),
+            Call::Discard { intent, .. } | Call::Reverse { intent } => Some(intent),
             Call::Fetch | Call::Confirm { .. } | Call::Cancel { .. } => self.call.intent.as_deref(),
             Call::Charge | Call::List | Call::CreateIntent { .. } => None,
         }
@@ -97,7 +100,8 @@ impl Requests {
         if !is_http || has_query || authority.as_str().contains('@') {
             return Err(malformed);
         }
-        let path = format!("{}/v1/payment_intents", prefix.trim_end_matches('/'));
+        let prefix = prefix.trim_end_matches('/');
+        let path = format!("{prefix}/v1/payment_intents");
         let mut authorization =
             HeaderValue::try_from(format!("Bearer {}", api_key.expose_secret()))
                 .map_err(|_| InvalidOptions::ApiKey)?;
@@ -105,17 +109,22 @@ impl Requests {
             return Err(InvalidOptions::ApiKey);
         }
         authorization.set_sensitive(true);
-        let intents = Uri::builder()
-            .scheme(scheme.clone())
-            .authority(authority.clone())
-            .path_and_query(path.as_str())
-            .build()
-            .map_err(|_| malformed.clone())?;
+        let at = |path: &str| {
+            Uri::builder()
+                .scheme(scheme.clone())
+                .authority(authority.clone())
+                .path_and_query(path)
+                .build()
+                .map_err(|_| malformed.clone())
+        };
+        let intents = at(&path)?;
+        let refunds = at(&format!("{prefix}/v1/refunds"))?;
         Ok(Self {
             scheme,
             authority,
             path,
             intents,
+            refunds,
             authorization,
         })
     }
@@ -145,6 +154,11 @@ impl Requests {
                 let uri = self.intent(prepared, "/cancel")?;
                 self.post(prepared, uri, String::new())
             }
+            Call::Reverse { intent } if is_id(intent) => {
+                let body = version.reversal(request, intent);
+                self.post(prepared, self.refunds.clone(), body)
+            }
+            Call::Reverse { .. } => Err(Unsendable::NoIntent),
             Call::Fetch => Ok(self.get(version.api_version, self.intent(prepared, "")?)),
             Call::List => self.page(version, call.listed_s, None),
         }

@@ -7,7 +7,7 @@ use almoner_domain::donation::Call;
 use metrics::{Counter, Histogram, counter, histogram};
 
 /// Every [`Call::name`].
-const CALLS: [&str; 7] = [
+const CALLS: [&str; 8] = [
     "charge",
     "fetch",
     "confirm",
@@ -15,10 +15,11 @@ const CALLS: [&str; 7] = [
     "list",
     "create_intent",
     "discard",
+    "reverse",
 ];
 
 /// Every [`Answer::class`].
-const CLASSES: [&str; 18] = [
+const CLASSES: [&str; 19] = [
     "succeeded",
     "processing",
     "requires_action",
@@ -26,6 +27,7 @@ const CLASSES: [&str; 18] = [
     "requires_confirmation",
     "canceled",
     "listed",
+    "refunded",
     "declined",
     "refused",
     "idempotency_error",
@@ -127,6 +129,9 @@ mod tests {
                 intent: "pi_1".into(),
                 n: 1,
             },
+            Call::Reverse {
+                intent: "pi_1".into(),
+            },
         ]
     }
 
@@ -150,6 +155,7 @@ mod tests {
         let mut answers: Vec<_> = statuses.into_iter().map(of_status).collect();
         answers.extend([
             Answer::Listed(vec![]),
+            Answer::Refunded,
             Answer::Declined {
                 code: "card_declined".into(),
                 decline_code: None,

@@ -14,6 +14,7 @@ mod projector;
 mod readers;
 mod rows;
 mod schema;
+mod sighted;
 mod statements;
 mod tail;
 mod telemetry;
@@ -37,6 +38,7 @@ use self::keys::RecentKeys;
 use self::ops::{Call, Op};
 use self::projector::Projector;
 use self::readers::{Read, Readers, RecentRead, UnfinishedRead};
+pub use self::sighted::{ShardMark, Sighting};
 use self::telemetry::Telemetry;
 use self::writer::Writer;
 
@@ -44,7 +46,7 @@ use self::writer::Writer;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The folder cannot be made or read.
-    #[error("the data folder {folder} cannot be used: {error}; check its path and its owner")]
+    #[error("the data folder {folder} cannot be used: {error}; check [store] path and who owns it")]
     Folder {
         /// The folder.
         folder: Box<Path>,

@@ -40,6 +40,7 @@ fn what_the_books_do_not_explain_is_looked_up_once_more() {
         intent_id: intent.id.into(),
         donation_id: Some(donation.request.id.to_string()),
         currency: "eur".into(),
+        created_s: 1_795_000_000,
         charged: 1_250,
         refunded: 0,
     };

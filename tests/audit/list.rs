@@ -48,6 +48,7 @@ fn pages_follow_each_other() {
     let charge = |id: &str| GatewayCharge {
         intent_id: id.into(),
         donation_id: Some("d-1".into()),
+        created_s: 1_795_000_000,
         currency: "eur".into(),
         charged: 1_250,
         refunded: 50,

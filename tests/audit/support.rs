@@ -210,6 +210,7 @@ impl World {
                 sequence: 1,
             },
             seen_version: 0,
+            surplus: None,
             sends: SmallVec::new(),
             answered_by: None,
         };

@@ -277,6 +277,7 @@ fn the_findings_are_bounded() {
             intent_id: format!("pi_{n}"),
             donation_id: Some(format!("not a uuid {n}")),
             currency: "eur".into(),
+            created_s: 1_795_000_000,
             charged: 100,
             refunded: 0,
         });

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod commands;
+mod every_key;
+mod exit_codes;
 mod reference;
 mod refused;
 mod secrets;

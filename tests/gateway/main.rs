@@ -404,9 +404,9 @@ fn a_donation_is_frozen_unless_the_gateway_cannot_express_it() {
         gateway.freeze(&request)
     };
     assert_eq!(frozen(1_250, "EUR"), Ok(1));
-    assert_eq!(frozen(5_124, "KWD"), Err(Inexpressible));
-    assert_eq!(frozen(100, "IRR"), Err(Inexpressible));
-    assert_eq!(frozen(100_000_000, "EUR"), Err(Inexpressible));
+    assert_eq!(frozen(5_124, "KWD"), Err(Inexpressible::Amount));
+    assert_eq!(frozen(100, "IRR"), Err(Inexpressible::Currency));
+    assert_eq!(frozen(100_000_000, "EUR"), Err(Inexpressible::Amount));
 }
 
 #[test]

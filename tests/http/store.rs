@@ -101,6 +101,7 @@ impl Books {
             row: recorded.row,
             finish,
             seen_version: recorded.pending.map_or(0, |(pending, _)| pending.version),
+            surplus: None,
             sends: [].into_iter().collect(),
             answered_by: None,
         };

@@ -7,7 +7,7 @@ use almoner_actors::ports::{
     SendRow, StoreError,
 };
 use almoner_domain::campaign::{CampaignChange, Status};
-use almoner_domain::donation::{Call, Donation, Ending, PendingKind, State, Trace};
+use almoner_domain::donation::{Call, Donation, Ending, PendingKind, Progress, State, Trace};
 use almoner_domain::ids::{CampaignId, Shard};
 use almoner_domain::outcome::Reason;
 use almoner_domain::request::{DonationRequest, Information};
@@ -339,6 +339,65 @@ pub fn the_outbox_stays_until_the_outcome_is_acknowledged(engine: &Engine) {
     assert!(engine.unfinished(0).is_empty());
     let recorded = engine.load(given.request.id).unwrap();
     assert_eq!((recorded.pending, recorded.finish), (None, Some(finish)));
+}
+
+/// A finished donation that was charged by these intents too.
+fn with_surplus(intents: &[&str]) -> Box<Progress> {
+    Box::new(Progress {
+        state: State::Succeeded,
+        intent: Some("pi_1".into()),
+        surplus: intents.iter().map(|intent| (*intent).into()).collect(),
+        ..Progress::new()
+    })
+}
+
+pub fn a_surplus_is_worked_off_beside_the_finish(engine: &Engine) {
+    engine.claim(0);
+    for (n, seen) in [(1, 0), (2, 1)] {
+        let given = donation(n);
+        let row = engine.new_row(&given);
+        let change = |seen, kind| advance_write(&given, row, seen, START_MS, kind);
+        if seen > 0 {
+            engine.advance(change(0, PendingKind::Unknown));
+        }
+        let finish = FinishWrite {
+            seen_version: seen,
+            surplus: Some(with_surplus(&["pi_2"])),
+            ..finish_write(&given, row, charged(NOON_S))
+        };
+        assert_eq!(engine.finish(finish), Finished::Done);
+        let due = pending(seen + 1, charged(NOON_S).at_ms, PendingKind::Surplus);
+        let recorded = engine.load(given.request.id).unwrap();
+        assert_eq!(recorded.pending, Some((due, *with_surplus(&["pi_2"]))));
+        engine.acknowledged(given.request.id);
+        assert_eq!(engine.load(given.request.id).unwrap(), recorded);
+        assert_eq!(engine.unfinished(0).len(), 1);
+
+        let lost = engine.advance(change(seen + 1, PendingKind::Retrying));
+        assert!(matches!(lost, Advanced::Lost(_)), "{lost:?}");
+        let lost = engine.advance(change(seen, PendingKind::Surplus));
+        assert!(matches!(lost, Advanced::Lost(_)), "{lost:?}");
+        let mut settled = change(seen + 1, PendingKind::Surplus);
+        settled.progress = with_surplus(&[]);
+        assert_eq!(engine.advance(settled), Advanced::Done);
+        engine.acknowledged(given.request.id);
+        assert!(engine.unfinished(0).is_empty());
+    }
+    assert_eq!(engine.campaign_days()[0].count, 2);
+}
+
+pub fn a_surplus_can_turn_up_after_the_end(engine: &Engine) {
+    engine.claim(0);
+    let given = donation(1);
+    let row = engine.new_row(&given);
+    engine.finish(finish_write(&given, row, charged(NOON_S)));
+    let mut found = advance_write(&given, row, 0, START_MS, PendingKind::Surplus);
+    found.progress = with_surplus(&["pi_2"]);
+    assert_eq!(engine.advance(found), Advanced::Done);
+    let recorded = engine.load(id(1)).unwrap();
+    assert_eq!(recorded.finish, Some(charged(NOON_S)));
+    assert_eq!(recorded.pending.unwrap().1, *with_surplus(&["pi_2"]));
+    assert_eq!(engine.unfinished(0).len(), 1);
 }
 
 pub fn events_are_kept_in_sequence(engine: &Engine) {

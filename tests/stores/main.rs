@@ -36,6 +36,8 @@ stories!(
     a_change_needs_the_version_it_saw,
     a_finish_ends_all_changes,
     the_outbox_stays_until_the_outcome_is_acknowledged,
+    a_surplus_is_worked_off_beside_the_finish,
+    a_surplus_can_turn_up_after_the_end,
     events_are_kept_in_sequence,
     the_first_answer_to_a_hold_wins,
     an_old_owner_is_fenced,

@@ -112,7 +112,7 @@ fn take(engine: &Engine, step: &Step) -> String {
             told: sequence,
             answered,
         } => {
-            let kind = PendingKind::ALL[(due % 6) as usize];
+            let kind = PendingKind::ALL[(due % 7) as usize];
             let mut write = advance_write(&donation(n), row(engine, n), seen, due, kind);
             (write.shard, write.epoch) = (Shard(shard), epoch);
             write.told = sequence.map(|sequence| told_pending(sequence, kind));

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use almoner::store::sqlite::{Books, OpenError, SqliteStore};
-use almoner_actors::ports::{FirstState, MarkWrite};
+use almoner::store::sqlite::{Books, OpenError, Sighting, SqliteStore};
+use almoner_actors::ports::{Accepted, FirstState, MarkWrite, RowId};
 use almoner_domain::donation::{PendingKind, Progress, State};
 use almoner_domain::ids::{CampaignId, Shard, UserId};
 use almoner_domain::outcome::{Reason, Told};
@@ -144,6 +144,55 @@ fn the_logs_generation_is_raised_for_good() {
 }
 
 /// Waits until so many donations are projected.
+#[test]
+fn a_sighted_donation_begins_with_what_the_gateway_has() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let engine = sqlite_at(folder.path());
+        engine.claim(0);
+        engine.new_row(&donation(1));
+        engine.new_row(&donation(2));
+        engine.finish(finish_write(
+            &donation(2),
+            RowId(2),
+            failed(Reason::CardDeclined),
+        ));
+    }
+    let sighting = |n: u64| Sighting {
+        donation_id: id(n),
+        intent_id: format!("pi_{n}").into(),
+        is_charged: true,
+    };
+    for _ in 0..2 {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let (done, put) = answer();
+        store.put_sightings(vec![sighting(1), sighting(2), sighting(3)], done);
+        assert_eq!(put.recv().unwrap(), Ok(()));
+    }
+    let engine = sqlite_at(folder.path());
+    let epoch = engine.claim(0).epoch;
+    let progress = |n: u64, from: Progress| from.sighted(&format!("pi_{n}"), true);
+    let unfinished = engine.load(id(1)).unwrap();
+    let first_sent = Progress::first_sent(donation(1).accepted_at_ms);
+    assert_eq!(unfinished.pending.unwrap().1, progress(1, first_sent));
+    let finished = engine.load(id(2)).unwrap();
+    assert_eq!((finished.pending, finished.finish.is_some()), (None, true));
+    assert_eq!(engine.load(id(3)), None);
+    for _ in 0..2 {
+        let mut write = charging(&donation(3));
+        write.epoch = epoch;
+        let Accepted::Known(recorded) = engine.accept(write) else {
+            panic!("it is charged again");
+        };
+        assert_eq!(recorded.pending.unwrap().1, progress(3, Progress::new()));
+    }
+    assert_eq!(engine.unfinished(0).len(), 2);
+    let left: i64 = database(folder.path())
+        .query_row("SELECT count(*) FROM sighted", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 0);
+}
+
 fn wait_projected(folder: &Path, count: i64) {
     let until = Instant::now() + Duration::from_secs(60);
     loop {

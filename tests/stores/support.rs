@@ -321,6 +321,7 @@ pub fn finish_write(donation: &Arc<Donation>, row: RowId, finish: Finish) -> Fin
         row,
         finish,
         seen_version: 0,
+        surplus: None,
         sends: SmallVec::new(),
         answered_by: None,
     }

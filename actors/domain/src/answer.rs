@@ -40,6 +40,8 @@ pub enum Answer {
     Intent(Intent),
     /// A 200 to a list: the donation's own intents in it.
     Listed(Vec<Intent>),
+    /// The intent's charge is refunded whole: by this send, or before it.
+    Refunded,
     /// A 402: the card's answer. This, and nothing else, is an attempt.
     Declined {
         /// The error's `code`.
@@ -132,7 +134,7 @@ impl Answer {
                 intent: Some(intent),
                 ..
             } if intent.status == IntentStatus::Succeeded => MoneyMoved::Charged,
-            Self::Declined { .. } | Self::Refused(_) => MoneyMoved::NotMoved,
+            Self::Declined { .. } | Self::Refused(_) | Self::Refunded => MoneyMoved::NotMoved,
             Self::KeyMismatch | Self::ServerError { .. } | Self::Lost(_) => MoneyMoved::Unknown,
             Self::OurDefect { .. }
             | Self::BadApiKey
@@ -175,6 +177,7 @@ impl Answer {
         match self {
             Self::Intent(intent) => intent.status.as_str(),
             Self::Listed(_) => "listed",
+            Self::Refunded => "refunded",
             Self::Declined { .. } => "declined",
             Self::Refused(_) => "refused",
             Self::KeyMismatch => "idempotency_error",

@@ -72,6 +72,8 @@ pub enum PendingKind {
     Drained,
     /// Its actor crashed too often.
     Quarantined,
+    /// The gateway charged it beside what was told. It is not told itself: what was told stands.
+    Surplus,
 }
 
 mod answers;
@@ -79,12 +81,13 @@ mod machine;
 mod progress;
 mod proof;
 mod step;
+mod surplus;
 
 pub use machine::{Event, IllegalTransition, Next, Now, Pause, Rules, Transition, Verdict};
 pub use progress::{Call, Ending, Failing, Progress};
 
 impl State {
-    /// Whether nothing follows any more (refunds and disputes aside, which stand beside it).
+    /// Whether nothing follows any more (a surplus aside, which is refunded beside it).
     #[must_use]
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
@@ -108,13 +111,14 @@ impl State {
 
 impl PendingKind {
     /// Every kind, for tables and metrics.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Held,
         Self::Retrying,
         Self::Unknown,
         Self::Queued,
         Self::Drained,
         Self::Quarantined,
+        Self::Surplus,
     ];
 
     /// The kind as it stands on the wire, in the store and in metrics.
@@ -127,6 +131,7 @@ impl PendingKind {
             Self::Queued => "queued",
             Self::Drained => "drained",
             Self::Quarantined => "quarantined",
+            Self::Surplus => "surplus",
         }
     }
 }

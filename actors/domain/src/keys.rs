@@ -38,6 +38,12 @@ pub fn discard(id: DonationId, intent: &str, n: u16) -> String {
     format!("{id}:cancel:{intent}:{n}")
 }
 
+/// `{id}:reversal:{intent}`: the refund of all that an intent charged that does not stand for the donation.
+#[must_use]
+pub fn reversal(id: DonationId, intent: &str) -> String {
+    format!("{id}:reversal:{intent}")
+}
+
 /// The id of a donation's event: UUIDv5 in the donation's namespace, its name the decimal sequence.
 #[must_use]
 pub fn event_id(id: DonationId, sequence: u32) -> Uuid {

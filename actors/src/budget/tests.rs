@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::{Budget, Endpoint};
 
+/// Four of them.
 const ALL: [Endpoint; 4] = [
     Endpoint::Create,
     Endpoint::Confirm,
@@ -150,6 +151,23 @@ fn a_429_halves_and_successes_win_back() {
     driven.budget.on_success(driven.now);
     assert_eq!(driven.budget.adapted(), 1.0);
     assert!((995..=1_005).contains(&driven.taken_in(10, &ALL)));
+}
+
+/// Each second begins with successes and ends in refusals, as where a gateway takes so many a second.
+#[test]
+fn successes_before_a_429_do_not_keep_the_rate_up() {
+    let mut driven = driven(100, 0);
+    for _ in 0..100 {
+        driven.budget.on_success(driven.now);
+        let too_many = driven.budget.adapted() > 0.25;
+        driven.pass(Duration::from_millis(900));
+        if too_many {
+            driven.budget.on_rate_limited(driven.now);
+        }
+        driven.pass(Duration::from_millis(100));
+        assert!(driven.budget.adapted() <= 0.5);
+    }
+    assert!(driven.budget.adapted() > 0.1);
 }
 
 #[test]

@@ -3,19 +3,21 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::{Lane, Lanes};
+use crate::budget::Endpoint;
 
 const ALL: [Lane; 4] = [Lane::Live, Lane::Ask, Lane::Retry, Lane::Background];
+const CREATE: Endpoint = Endpoint::Create;
 const FLOORS: [usize; 4] = [78, 10, 10, 2];
 
 fn drain<T>(lanes: &mut Lanes<T>) -> Vec<T> {
-    std::iter::from_fn(|| lanes.pop()).collect()
+    std::iter::from_fn(|| lanes.pop(|_| true)).collect()
 }
 
 /// Pushes (lane, campaign, urgent), each named by its place, and the order that they are popped in.
 fn check(pushes: &[(Lane, u64, bool)], expected: &[usize]) {
     let mut lanes = Lanes::new();
     for (name, (lane, campaign, urgent)) in pushes.iter().enumerate() {
-        lanes.push(*lane, *campaign, *urgent, name);
+        lanes.push(*lane, CREATE, *campaign, *urgent, name);
     }
     assert_eq!(lanes.len(), pushes.len());
     assert_eq!(drain(&mut lanes), expected);
@@ -45,7 +47,7 @@ fn within_a_lane_campaigns_go_in_turn_and_what_is_urgent_goes_first() {
 fn a_turn_that_a_lane_does_not_use_goes_to_the_others() {
     let mut lanes = Lanes::new();
     for lane in [Lane::Background, Lane::Retry, Lane::Ask] {
-        lanes.push(lane, 1, false, lane);
+        lanes.push(lane, CREATE, 1, false, lane);
     }
     assert_eq!(
         drain(&mut lanes),
@@ -57,22 +59,40 @@ fn a_turn_that_a_lane_does_not_use_goes_to_the_others() {
 fn a_viral_campaign_delays_another_by_no_more_than_its_turns() {
     let mut lanes = Lanes::new();
     for _ in 0..10_000 {
-        lanes.push(Lane::Live, 1, false, 1);
+        lanes.push(Lane::Live, CREATE, 1, false, 1);
     }
     for _ in 0..10 {
-        lanes.push(Lane::Live, 2, false, 2);
+        lanes.push(Lane::Live, CREATE, 2, false, 2);
     }
-    let first: Vec<u64> = std::iter::from_fn(|| lanes.pop()).take(20).collect();
+    let first: Vec<u64> = std::iter::from_fn(|| lanes.pop(|_| true))
+        .take(20)
+        .collect();
     assert_eq!(first.iter().filter(|campaign| **campaign == 2).count(), 10);
+}
+
+#[test]
+fn what_waits_for_an_endpoint_without_budget_keeps_nobody_back() {
+    let mut lanes = Lanes::new();
+    lanes.push(Lane::Live, CREATE, 1, false, "create");
+    lanes.push(Lane::Retry, CREATE, 1, true, "create again");
+    lanes.push(Lane::Retry, Endpoint::Confirm, 1, false, "confirm");
+    lanes.push(Lane::Retry, Endpoint::Cancel, 1, false, "cancel");
+    let spent = |endpoint| endpoint != CREATE;
+    assert_eq!(lanes.pop(spent), Some("confirm"));
+    assert_eq!(lanes.pop(spent), Some("cancel"));
+    assert_eq!(lanes.pop(spent), None);
+    assert_eq!(drain(&mut lanes), ["create", "create again"]);
 }
 
 #[test]
 fn with_all_waiting_each_lane_has_its_floor_of_any_hundred() {
     let mut lanes = Lanes::new();
     for lane in ALL {
-        (0..1_000).for_each(|_| lanes.push(lane, 1, false, lane));
+        (0..1_000).for_each(|_| lanes.push(lane, CREATE, 1, false, lane));
     }
-    let popped: Vec<Lane> = std::iter::from_fn(|| lanes.pop()).take(1_000).collect();
+    let popped: Vec<Lane> = std::iter::from_fn(|| lanes.pop(|_| true))
+        .take(1_000)
+        .collect();
     for window in popped.windows(100) {
         let counts = ALL.map(|lane| window.iter().filter(|popped| **popped == lane).count());
         assert_eq!(counts, FLOORS);
@@ -95,14 +115,14 @@ proptest! {
         let mut name = 0_u32;
         for (lane, campaign, urgent, pushed, popped) in rounds {
             for _ in 0..pushed {
-                lanes.push(ALL[lane], campaign, urgent, (lane, campaign, urgent, name));
+                lanes.push(ALL[lane], CREATE, campaign, urgent, (lane, campaign, urgent, name));
                 waiting.insert(name);
                 in_lane[lane] += 1;
                 name += 1;
             }
             for _ in 0..popped {
                 let had = in_lane.map(|count| count > 0);
-                let Some((lane, campaign, urgent, name)) = lanes.pop() else {
+                let Some((lane, campaign, urgent, name)) = lanes.pop(|_| true) else {
                     prop_assert!(waiting.is_empty());
                     break;
                 };
@@ -132,9 +152,9 @@ proptest! {
     ) {
         let mut lanes = Lanes::new();
         for (campaign, count) in &others {
-            (0..*count).for_each(|_| lanes.push(Lane::Retry, *campaign, false, *campaign));
+            (0..*count).for_each(|_| lanes.push(Lane::Retry, CREATE, *campaign, false, *campaign));
         }
-        (0..own).for_each(|_| lanes.push(Lane::Retry, 0, false, 0));
+        (0..own).for_each(|_| lanes.push(Lane::Retry, CREATE, 0, false, 0));
         let campaigns = others.iter().map(|(campaign, _)| campaign).collect::<BTreeSet<_>>().len() + 1;
         let popped = drain(&mut lanes);
         let last = popped.iter().rposition(|campaign| *campaign == 0).unwrap();

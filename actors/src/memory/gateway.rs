@@ -44,6 +44,8 @@ pub struct MemoryGateway {
 struct State {
     answers: HashMap<String, Answer, foldhash::fast::FixedState>,
     intents: HashMap<DonationId, Vec<Intent>, foldhash::fast::FixedState>,
+    /// Intents whose charge was given back.
+    refunded: Vec<Box<str>>,
     hanging: Vec<(GatewayCall, Done<Answer>)>,
     calls: u64,
     charges: u64,
@@ -84,7 +86,7 @@ impl MemoryGateway {
         lock(&self.state).charges
     }
 
-    /// How many charges of one donation succeeded: more than one breaks I2.
+    /// How many charges of one donation succeeded and stand: more than one breaks I2.
     #[must_use]
     pub fn charges_of(&self, id: DonationId) -> usize {
         let state = lock(&self.state);
@@ -92,7 +94,29 @@ impl MemoryGateway {
         intents
             .iter()
             .filter(|intent| intent.status == IntentStatus::Succeeded)
+            .filter(|intent| !state.refunded.contains(&intent.id))
             .count()
+    }
+
+    /// Charges a donation once more, unasked: what a 500 left open is rolled forward long after it should have been.
+    pub fn charge_beside(&self, id: DonationId) {
+        let created_s = self.clock.wall_ms().div_euclid(1000);
+        let mut state = lock(&self.state);
+        state.charges += 1;
+        state.intents.entry(id).or_default().push(Intent {
+            id: format!("pi_{id}_late").into(),
+            status: IntentStatus::Succeeded,
+            created_s,
+            charge_id: Some(format!("ch_{id}_late").into()),
+        });
+    }
+
+    /// Answers what hangs with this, and executes nothing.
+    pub fn say(&self, answer: &Answer) {
+        let hanging = std::mem::take(&mut lock(&self.state).hanging);
+        for (_, done) in hanging {
+            done.call(answer.clone());
+        }
     }
 
     /// Executes and answers what hangs.
@@ -145,6 +169,10 @@ impl State {
                 self.on_intent(call, call.intent.as_deref(), decline)
             }
             Call::Discard { intent, .. } => self.on_intent(call, Some(intent), decline),
+            Call::Reverse { intent } => {
+                self.refunded.push(intent.clone());
+                Answer::Refunded
+            }
         }
     }
 

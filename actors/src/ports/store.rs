@@ -147,7 +147,8 @@ pub struct SendRow {
     pub answer: Option<&'static str>,
 }
 
-/// A change of an unfinished donation: a wait, a permission to send, a takeover.
+/// A change of an unfinished donation: a wait, a permission to send, a takeover. Of a finished one, what becomes of a
+/// surplus ([`PendingKind::Surplus`]), and nothing else.
 #[derive(Clone, Debug)]
 pub struct AdvanceWrite {
     /// The donation.
@@ -197,6 +198,9 @@ pub struct FinishWrite {
     /// The version of the pending row that was seen; 0 if there was none. A row stays until the outcome is
     /// acknowledged ([`Store::acknowledged`]), due now.
     pub seen_version: u32,
+    /// How far it has come, where the gateway charged it beside this finish: recorded with it as a pending row, due at
+    /// once, that stays until the surplus is dealt with.
+    pub surplus: Option<Box<Progress>>,
     /// Sends to be recorded, or recorded again with their answers.
     pub sends: SmallVec<[SendRow; 1]>,
     /// The record with the user's answer to a hold, if that decided it.
@@ -299,15 +303,16 @@ pub trait Store: Send + Sync {
     /// one of any number of accepts of one id is [`Accepted::New`].
     fn accept(&self, write: AcceptWrite, done: Done<Result<Accepted, StoreError>>);
 
-    /// Calls `done` once the change is durable, if the pending row had the version that was seen (0: none, and no
-    /// finish either), and the epoch is the shard's.
+    /// Calls `done` once the change is durable, if the pending row had the version that was seen (0: none), there is no
+    /// finish (or the change is of its surplus), and the epoch is the shard's.
     fn advance(&self, write: AdvanceWrite, done: Done<Result<Advanced, StoreError>>);
 
     /// Calls `done` once the finish, its movement and the campaign's day are durable, together, if the pending row had
     /// the version that was seen (0: none). The first one wins.
     fn finish(&self, write: FinishWrite, done: Done<Result<Finished, StoreError>>);
 
-    /// The outcome of a finished donation was acknowledged: its pending row goes. Repeated, it changes nothing.
+    /// The outcome of a finished donation was acknowledged: its pending row goes, unless it has a surplus. Repeated, it
+    /// changes nothing.
     fn acknowledged(&self, id: DonationId, done: Done<Result<(), StoreError>>);
 
     /// All that is recorded of a donation.

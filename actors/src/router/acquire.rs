@@ -113,7 +113,7 @@ impl Router {
                 high: self.log.high,
             });
         }
-        if committed > marked && !settings.after_restore {
+        if committed > marked {
             return Some(Alarm::OlderStore {
                 shard,
                 marked,

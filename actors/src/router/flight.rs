@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix::prelude::{Addr, AsyncContext, Context, Handler, Message};
 use almoner_domain::dead_letter::DeadLetter;
-use almoner_domain::donation::Donation;
+use almoner_domain::donation::{Donation, PendingKind};
 use almoner_domain::ids::{DonationId, Place, UserId};
 use almoner_domain::outcome::{self, Told};
 use almoner_domain::request::HoldAnswer;
@@ -128,6 +128,12 @@ impl Flight {
     /// Whether it is still at its user.
     pub(super) fn is_at_user(&self) -> bool {
         self.fate.is_none()
+    }
+
+    /// Whether money may have moved, as far as was known when it began.
+    pub(super) fn was_unknown(&self) -> bool {
+        let was_pending = self.was_pending.as_ref();
+        was_pending.is_some_and(|entry| entry.kind == PendingKind::Unknown)
     }
 
     /// Whether it is to answer the record at this offset.

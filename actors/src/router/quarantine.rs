@@ -125,8 +125,14 @@ impl Router {
             };
             let window = self.slots.window(&donation.request.user_id);
             window.borrow_mut().settle(id, settled);
-            let fate = Fate::Finished {
-                has_pending_row: pending.is_some(),
+            let fate = match pending {
+                Some((pending, progress)) if progress.has_surplus() => Fate::Pending {
+                    due_ms: self.world.clock.wall_ms() + QUARANTINE_MS,
+                    kind: pending.kind,
+                },
+                pending => Fate::Finished {
+                    has_pending_row: pending.is_some(),
+                },
             };
             return self.departed(
                 Departed {

@@ -20,7 +20,8 @@ use crate::world::Alarm;
 /// The timer's period.
 pub(super) const EVERY: Duration = Duration::from_millis(100);
 
-/// Pending donations that are read and taken on at a time: after an outage they do not come all at once.
+/// Pending donations that are read and taken on at a time, unknown ones and others each: after an outage they do not
+/// come all at once.
 const DUE_AT_ONCE_MAX: usize = 256;
 /// How often users and campaigns that are not needed are let go.
 const PASSIVATE_EVERY_MS: i64 = 10_000;
@@ -82,25 +83,38 @@ struct CommittedAt {
 impl PendingSet {
     pub(super) fn put(&mut self, id: DonationId, entry: PendingEntry) {
         self.take(id);
-        self.by_due.insert((entry.due_ms, id));
-        self.unknown += usize::from(entry.kind == PendingKind::Unknown);
+        self.due_of(entry.kind).insert((entry.due_ms, id));
         self.held += usize::from(entry.kind == PendingKind::Held);
+        self.surplus += usize::from(entry.kind == PendingKind::Surplus);
         self.known.insert(id, entry);
     }
 
     pub(super) fn take(&mut self, id: DonationId) -> Option<PendingEntry> {
         let entry = self.known.remove(&id)?;
-        self.by_due.remove(&(entry.due_ms, id));
-        self.unknown -= usize::from(entry.kind == PendingKind::Unknown);
+        self.due_of(entry.kind).remove(&(entry.due_ms, id));
         self.held -= usize::from(entry.kind == PendingKind::Held);
+        self.surplus -= usize::from(entry.kind == PendingKind::Surplus);
         Some(entry)
     }
 
-    fn first_due(&self, now_ms: i64) -> Option<DonationId> {
-        self.by_due
-            .first()
-            .filter(|(due_ms, _)| *due_ms <= now_ms)
-            .map(|(_, id)| *id)
+    fn due_of(&mut self, kind: PendingKind) -> &mut BTreeSet<(i64, DonationId)> {
+        match kind {
+            PendingKind::Unknown => &mut self.unknown_by_due,
+            _ => &mut self.by_due,
+        }
+    }
+
+    fn first_due(&self, is_unknown: bool, now_ms: i64) -> Option<DonationId> {
+        let by_due = match is_unknown {
+            true => &self.unknown_by_due,
+            false => &self.by_due,
+        };
+        let (due_ms, id) = by_due.first()?;
+        (*due_ms <= now_ms).then_some(*id)
+    }
+
+    fn unknown(&self) -> usize {
+        self.unknown_by_due.len()
     }
 
     /// What the store must drive on. A held one waits for its user, whose answer must be read: it stops no intake.
@@ -194,25 +208,28 @@ impl Router {
         }
     }
 
+    /// What is due goes on at its user. Unknown ones have room of their own: a long queue does not keep them from asking.
     fn wake_due(&mut self) {
         let now_ms = self.world.clock.wall_ms();
         let boot_ms = self.world.clock.boot_ms();
-        let mut room = DUE_AT_ONCE_MAX.saturating_sub(self.due_flights());
-        while room > 0
-            && let Some(id) = self.pending.first_due(now_ms)
-            && let Some(entry) = self.pending.known.get(&id)
-        {
-            room -= 1;
-            let flight = Flight::new(Work::Due(entry.user_id.clone()), boot_ms);
-            self.launch(id, flight);
+        for is_unknown in [true, false] {
+            let mut room = DUE_AT_ONCE_MAX.saturating_sub(self.due_flights(is_unknown));
+            while room > 0
+                && let Some(id) = self.pending.first_due(is_unknown, now_ms)
+                && let Some(entry) = self.pending.known.get(&id)
+            {
+                room -= 1;
+                let flight = Flight::new(Work::Due(entry.user_id.clone()), boot_ms);
+                self.launch(id, flight);
+            }
         }
     }
 
-    fn due_flights(&self) -> usize {
-        self.flights
-            .values()
-            .filter(|flight| matches!(flight.work, Work::Due(_)))
-            .count()
+    fn due_flights(&self, is_unknown: bool) -> usize {
+        let is_due = |flight: &&Flight| {
+            matches!(flight.work, Work::Due(_)) && flight.was_unknown() == is_unknown
+        };
+        self.flights.values().filter(is_due).count()
     }
 
     fn look_for_overdue(&mut self, boot_ms: i64) {
@@ -252,7 +269,7 @@ impl Router {
     pub(super) fn bound_pending(&mut self) {
         let settings = &self.world.settings;
         let is_full = self.pending.driven() >= settings.pending_max
-            || self.pending.unknown >= settings.unknown_max;
+            || self.pending.unknown() >= settings.unknown_max;
         if is_full != self.pending.is_full {
             self.pending.is_full = is_full;
             self.world.credits.shard_full(is_full);
@@ -268,7 +285,8 @@ impl Router {
             self.flights.len(),
             self.pending.known.len(),
         );
-        self.world.telemetry.unknown(shard, self.pending.unknown);
+        self.world.telemetry.unknown(shard, self.pending.unknown());
+        self.world.telemetry.surplus(shard, self.pending.surplus);
     }
 
     // ---- the mark in the store, then the commit at the broker, which renews the lease
@@ -380,6 +398,7 @@ impl Router {
         }
         self.world.telemetry.shard(self.id, 0, 0, 0);
         self.world.telemetry.unknown(self.id, 0);
+        self.world.telemetry.surplus(self.id, 0);
         self.phase = Phase::Gone {
             since_ms: self.world.clock.boot_ms(),
             is_raised: false,

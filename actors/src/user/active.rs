@@ -80,6 +80,8 @@ pub(super) enum Then {
     },
     /// The user said yes: it waits for its turn like a new one.
     Queue,
+    /// It leaves as it ended: no surplus is left.
+    Settle,
 }
 
 /// Why it is read from the store.

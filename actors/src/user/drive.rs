@@ -111,7 +111,7 @@ impl User {
         };
         self.active[i].progress = progress;
         let first = match next {
-            Next::Send | Next::Stay => FirstState::Charging,
+            Next::Send | Next::Stay | Next::Settled => FirstState::Charging,
             Next::Wait { pause, kind } => self.first_pending(i, &pause, kind),
             Next::Finish(ending) => {
                 let sequence = self.active[i].progress.sequence + 1;
@@ -170,7 +170,7 @@ impl User {
             }
             FirstState::Finished(finish) => {
                 self.count_finish(i, &finish);
-                self.leave_finished(i, &finish, false, ctx);
+                self.leave_finished(i, &finish, None, ctx);
             }
         }
     }
@@ -210,7 +210,7 @@ impl User {
             ..
         } = *recorded;
         if let Some(finish) = finish {
-            return self.leave_finished(i, &finish, pending.is_some(), ctx);
+            return self.leave_finished(i, &finish, pending.as_ref(), ctx);
         }
         let id = self.active[i].id;
         match pending {
@@ -245,6 +245,11 @@ impl User {
             Some((pending, progress)) => (pending.version, progress.clone()),
             None => (0, Progress::first_sent(recorded.donation.accepted_at_ms)),
         };
+        if let Some(finish) = &recorded.finish {
+            let progress = std::mem::take(&mut active.progress);
+            active.progress = progress.ended(&finish.ending);
+            active.told.push(finish.told());
+        }
     }
 
     /// A due donation that was read: it is taken on.
@@ -271,6 +276,11 @@ impl User {
         match donation.on(progress, event, now, &self.shard.world.settings.rules) {
             Ok(Transition { progress, next }) => {
                 let stays = next == Next::Stay;
+                let surplus_before = self.active[i].progress.surplus.len();
+                if progress.surplus.len() > surplus_before {
+                    let telemetry = &self.shard.world.telemetry;
+                    telemetry.surplus_found(self.active[i].id, progress.state);
+                }
                 self.active[i].progress = progress;
                 if !stays {
                     self.carry_out(i, next, ctx);
@@ -292,6 +302,7 @@ impl User {
         let kind = match self.active[i].progress.state {
             State::Held => PendingKind::Held,
             State::Unknown => PendingKind::Unknown,
+            state if state.is_terminal() => PendingKind::Surplus,
             _ => PendingKind::Retrying,
         };
         self.leave(i, None, Fate::Pending { due_ms, kind }, ctx);
@@ -313,8 +324,15 @@ impl User {
                 };
                 self.finish(i, finish, ctx);
             }
+            Next::Settled => self.settle(i, ctx),
             Next::Stay => {}
         }
+    }
+
+    /// The surplus is refunded: what was told stands, and is told again in case that it was not heard.
+    fn settle(&mut self, i: usize, ctx: &Ctx) {
+        let due_ms = self.shard.world.clock.wall_ms();
+        self.advance(i, due_ms, PendingKind::Surplus, None, Then::Settle, ctx);
     }
 
     /// A send that is not the first needs a durable permission. Until its answer the row is due only after the
@@ -324,11 +342,10 @@ impl User {
         let settings = &self.shard.world.settings;
         let due_ms =
             self.active[i].progress.permitted_at_ms + settings.gateway_timeout_ms + SEND_GRACE_MS;
-        let unknown = self.active[i].progress.state == State::Unknown;
-        let kind = if unknown {
-            PendingKind::Unknown
-        } else {
-            PendingKind::Retrying
+        let kind = match self.active[i].progress.state {
+            State::Unknown => PendingKind::Unknown,
+            state if state.is_terminal() => PendingKind::Surplus,
+            _ => PendingKind::Retrying,
         };
         self.advance(i, due_ms, kind, None, Then::Send, ctx);
     }
@@ -339,7 +356,9 @@ impl User {
         let now_ms = self.shard.world.clock.wall_ms();
         let is_soon = due_ms - now_ms <= settings.quiet_ms
             && now_ms - self.active[i].since_ms <= settings.in_flight_ms;
-        if is_soon && !self.shard.draining.get() {
+        // A surplus may have been learned of with nothing in flight: the store wakes it.
+        let rests = is_soon && kind != PendingKind::Surplus;
+        if rests && !self.shard.draining.get() {
             return self.advance(i, due_ms, kind, None, Then::Rest { due_ms }, ctx);
         }
         let told = self.told_pending(i, due_ms, kind);
@@ -453,6 +472,7 @@ impl User {
             row: active.row,
             finish,
             seen_version: active.version,
+            surplus: (active.progress.has_surplus()).then(|| Box::new(active.progress.clone())),
             sends: std::mem::take(&mut active.sends),
             answered_by: active.answered_by.clone(),
         };
@@ -558,6 +578,13 @@ impl User {
             Then::Leave { due_ms, kind, told } => {
                 self.leave(i, told, Fate::Pending { due_ms, kind }, ctx)
             }
+            Then::Settle => {
+                let told = self.active[i].told.pop(); // the finish's
+                let fate = Fate::Finished {
+                    has_pending_row: true,
+                };
+                self.leave(i, told, fate, ctx);
+            }
             Then::Queue if self.is_let_in() => self.take_on(i, ctx),
             Then::Queue => {
                 let reason = Reason::VelocityBlocked;
@@ -571,21 +598,44 @@ impl User {
             Stage::Finishing(write) => write,
             other => return self.active[i].stage = other,
         };
-        let (finish, has_pending_row) = match finished {
+        match finished {
             Finished::Done => {
                 self.count_finish(i, &write.finish);
-                (write.finish, write.seen_version > 0)
+                self.finish_durable(i, *write, ctx);
             }
-            Finished::Already(recorded) => match recorded.finish.clone() {
-                Some(finish) => (finish, recorded.pending.is_some()),
-                None => return self.finish_anew(i, write.finish.ending, recorded, ctx),
-            },
-        };
-        self.leave_finished(i, &finish, has_pending_row, ctx);
+            Finished::Already(recorded) => {
+                self.finish_anew(i, write.finish.ending, recorded, ctx);
+            }
+        }
     }
 
-    /// Somebody else has brought it further meanwhile. That it was charged is a fact still; what else was to be made of
-    /// an answer is the business of whoever drives it.
+    fn finish_durable(&mut self, i: usize, write: FinishWrite, ctx: &Ctx) {
+        let FinishWrite {
+            finish,
+            surplus,
+            seen_version,
+            ..
+        } = write;
+        let pending = Pending {
+            version: seen_version + 1,
+            due_ms: finish.at_ms,
+            kind: PendingKind::Surplus,
+        };
+        match surplus {
+            Some(progress) => self.leave_finished(i, &finish, Some(&(pending, *progress)), ctx),
+            None => self.leave_as(
+                i,
+                &finish,
+                Fate::Finished {
+                    has_pending_row: seen_version > 0,
+                },
+                ctx,
+            ),
+        }
+    }
+
+    /// Somebody else has brought it further meanwhile, or to its end. That it was charged is a fact still; what else was
+    /// to be made of an answer is the business of whoever drives it.
     fn finish_anew(&mut self, i: usize, ending: Ending, recorded: Box<Recorded>, ctx: &Ctx) {
         let Some(intent) = ending.charged_intent() else {
             return self.resume(i, recorded, ctx);
@@ -614,7 +664,7 @@ impl User {
             call: active.progress.call.clone(),
             intent: active.progress.intent.clone(),
             listed_s,
-            is_live: active.progress.send == 1,
+            is_live: active.progress.state != State::Unknown,
             permit: Permit {
                 lease: Arc::clone(&self.shard.lease),
                 permitted_at_boot_ms,
@@ -648,7 +698,29 @@ impl User {
         }
     }
 
-    fn leave_finished(&mut self, i: usize, finish: &Finish, has_pending_row: bool, ctx: &Ctx) {
+    /// It is told as it ended. A surplus is worked off after that; without one, a pending row is only the outbox.
+    fn leave_finished(
+        &mut self,
+        i: usize,
+        finish: &Finish,
+        pending: Option<&(Pending, Progress)>,
+        ctx: &Ctx,
+    ) {
+        let fate = match pending {
+            Some((Pending { due_ms, kind, .. }, progress)) if progress.has_surplus() => {
+                Fate::Pending {
+                    due_ms: *due_ms,
+                    kind: *kind,
+                }
+            }
+            _ => Fate::Finished {
+                has_pending_row: pending.is_some(),
+            },
+        };
+        self.leave_as(i, finish, fate, ctx);
+    }
+
+    fn leave_as(&mut self, i: usize, finish: &Finish, fate: Fate, ctx: &Ctx) {
         let settled = if finish.ending.state == State::Succeeded {
             Settled::Counted
         } else {
@@ -656,7 +728,8 @@ impl User {
         };
         let id = self.active[i].id;
         self.window.borrow_mut().settle(id, settled);
-        let fate = Fate::Finished { has_pending_row };
+        let before = &mut self.active[i].told;
+        before.retain(|told| told.sequence < finish.sequence);
         self.leave(i, Some(finish.told()), fate, ctx);
     }
 
@@ -687,8 +760,8 @@ impl User {
     fn told_pending(&mut self, i: usize, due_ms: i64, kind: PendingKind) -> Option<Told> {
         let now_ms = self.shard.world.clock.wall_ms();
         let progress = &mut self.active[i].progress;
-        if progress.was_told(kind) {
-            return None;
+        if kind == PendingKind::Surplus || progress.was_told(kind) {
+            return None; // what was told stands, or is told already
         }
         let what = match (kind, progress.duplicate_of) {
             (PendingKind::Held, Some(duplicate_of)) => What::NeedsConfirmation {

@@ -50,7 +50,7 @@ impl User {
         ctx: &Context<Self>,
     ) {
         self.put_recorded(i, recorded);
-        if recorded.finish.is_none() && answer.money() == MoneyMoved::Charged {
+        if answer.money() == MoneyMoved::Charged {
             self.active[i].note_answer(send, &answer);
             if self.apply_news(i, Event::Answered { send, answer }, ctx) {
                 return;
@@ -61,7 +61,9 @@ impl User {
 
     fn due_loaded(&mut self, i: usize, recorded: Box<Recorded>, ctx: &Context<Self>) {
         self.put_window(&recorded);
-        if recorded.finish.is_some() {
+        let pending = recorded.pending.as_ref();
+        let has_surplus = pending.is_some_and(|(_, progress)| progress.has_surplus());
+        if recorded.finish.is_some() && !has_surplus {
             return self.resume(i, recorded, ctx);
         }
         self.put_recorded(i, &recorded);
@@ -101,12 +103,14 @@ impl User {
         if recorded.answered_by.as_ref() == Some(&answer.place) {
             return self.resume(i, recorded, ctx); // the winning record, read again
         }
-        let was_held = recorded.answered_by.is_some()
-            || recorded.told.iter().any(|told| told.status == State::Held);
+        let was_answered = recorded.answered_by.is_some();
+        let was_held = recorded.told.iter().any(|told| told.status == State::Held);
         self.put_recorded(i, &recorded);
         if recorded.finish.is_some() || self.active[i].progress.state != State::Held {
-            let reason = if was_held {
+            let reason = if was_answered {
                 RejectionReason::AlreadyAnswered
+            } else if was_held {
+                RejectionReason::TooLate // it lapsed, and nobody had answered
             } else {
                 RejectionReason::NotHeld
             };

@@ -68,7 +68,10 @@ fn a_hold_without_an_answer_lapses_on_a_quiet_partition() {
         assert_eq!(durable.gateway.charges(), 1);
         instance.cancel(2, "ann");
         instance.settled().await;
-        assert_eq!(instance.events_of(id(2)), [ASKED, LAPSED, ANSWERED]);
+        assert_eq!(
+            instance.events_of(id(2)),
+            [ASKED, LAPSED, "request.rejected too_late"]
+        );
     });
 }
 

@@ -4,13 +4,16 @@
 
 mod faults;
 mod support;
+mod surplus;
 
 mod crashes;
+mod crowds;
 mod handover;
 mod happy;
 mod history;
 mod holds;
 mod limits;
+mod panics;
 mod repeats;
 mod supervision;
 mod unknown;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use actix::prelude::Addr;
 use almoner_actors::gateway::GatewayActor;
-use almoner_actors::guard::{self, Policy};
 use almoner_actors::intake::ShardIntake;
 use almoner_actors::memory::{
     FixedDice, MemoryGateway, MemoryOutcomes, MemorySource, MemoryStore, Plan, TokioClock,
@@ -69,7 +68,6 @@ pub fn settings() -> Settings {
         gateway_per_second_max: 0,
         gateway_endpoint_per_second_max: 0,
         needs_every_partition: true,
-        after_restore: false,
         new_log: false,
     }
 }
@@ -123,15 +121,14 @@ impl Durable {
             source: Arc::default(),
             faults: Faults::default(),
         };
-        durable.store.put_campaign(
-            CampaignChange::Described(campaign("camp", Status::Open)),
-            Done::new(|_| {}),
-        );
-        durable.store.put_campaign(
-            CampaignChange::Described(campaign("shut", Status::Closed)),
-            Done::new(|_| {}),
-        );
+        durable.put_campaign("camp", Status::Open);
+        durable.put_campaign("shut", Status::Closed);
         durable
+    }
+
+    pub fn put_campaign(&self, id: &str, status: Status) {
+        let described = CampaignChange::Described(campaign(id, status));
+        self.store.put_campaign(described, Done::new(|_| {}));
     }
 }
 
@@ -241,11 +238,7 @@ impl Instance {
             telemetry: Telemetry::new(),
             alarms: sender,
         });
-        let gateway = guard::start(
-            GatewayActor::new(Arc::clone(&world)),
-            Policy::SERVICE,
-            |_| {},
-        );
+        let gateway = GatewayActor::start_in(&actix::Arbiter::current(), Arc::clone(&world));
         let arbiters = vec![actix::Arbiter::current()];
         let mut intake = ShardIntake::new(
             Arc::clone(&world),
@@ -406,6 +399,13 @@ impl Instance {
 
     /// A planned handover, through to its end.
     pub async fn hand_over(mut self) -> Durable {
+        self.drain().await;
+        assert_eq!(self.world.credits.in_flight(), 0);
+        self.durable
+    }
+
+    /// Drains the shard; fails if that takes longer than a minute.
+    pub async fn drain(&mut self) {
         let (done, drained) = tokio::sync::oneshot::channel();
         self.intake.revoke(
             &[SHARD],
@@ -416,8 +416,6 @@ impl Instance {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(self.world.credits.in_flight(), 0);
-        self.durable
     }
 
     /// The process dies: nothing in memory is left, and what is on the wire is answered to nobody.

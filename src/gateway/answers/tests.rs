@@ -486,3 +486,50 @@ fn no_text_of_the_gateways_that_may_quote_a_card_is_kept() {
     let answer = read_for(&Call::Charge, None, &reply(200, &[], garbled));
     assert!(!format!("{answer:?}").contains("4242"), "{answer:?}");
 }
+
+fn refund(status: &str, intent: &str, amount: u64) -> String {
+    format!(
+        r#"{{"id":"re_1","object":"refund","status":"{status}","payment_intent":"{intent}","amount":{amount}}}"#
+    )
+}
+
+fn read_refund(status: u16, body: String) -> Result<Answer, Useless> {
+    let call = Call::Reverse {
+        intent: "pi_2".into(),
+    };
+    read_for(&call, Some("pi_2"), &reply(status, &[], body))
+}
+
+#[test]
+fn a_refund_is_made_or_was_made_before() {
+    for status in ["succeeded", "pending"] {
+        let answer = read_refund(200, refund(status, "pi_2", 1_250));
+        assert_eq!(answer, Ok(Answer::Refunded));
+    }
+    let before = error(r#""type":"invalid_request_error","code":"charge_already_refunded""#);
+    assert_eq!(read_refund(400, before), Ok(Answer::Refunded));
+}
+
+#[test]
+fn any_other_answer_is_no_refund() {
+    let poor = error(r#""type":"invalid_request_error","code":"balance_insufficient""#);
+    let is_refused =
+        |answer: &Result<Answer, Useless>| matches!(answer, Ok(Answer::OurDefect { .. }));
+    for answer in [
+        read_refund(400, poor),
+        read_refund(200, refund("failed", "pi_2", 1_250)),
+        read_refund(200, refund("canceled", "pi_2", 1_250)),
+    ] {
+        assert!(is_refused(&answer), "{answer:?}");
+    }
+    for (status, body) in [
+        (200, refund("succeeded", "pi_3", 1_250)),
+        (200, refund("succeeded", "pi_2", 1_251)),
+        (200, refund("strange", "pi_2", 1_250)),
+        (200, intent("pi_2", "succeeded")),
+        (402, error(r#""type":"card_error","code":"card_declined""#)),
+    ] {
+        let answer = read_refund(status, body);
+        assert!(answer.is_err(), "{answer:?}");
+    }
+}

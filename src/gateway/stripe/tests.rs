@@ -123,6 +123,16 @@ fn each_call_has_its_address_its_key_and_its_bytes() {
         Some(&key("cancel:pi_2:1")),
         Some(""),
     );
+    check(
+        Call::Reverse {
+            intent: "pi_2".into(),
+        },
+        "POST /v1/refunds",
+        Some(&key("reversal:pi_2")),
+        Some(&format!(
+            "payment_intent=pi_2&reason=duplicate&metadata%5Bdonation_id%5D={ID}"
+        )),
+    );
     check(Call::Fetch, "GET /v1/payment_intents/pi_1", None, None);
     check(
         Call::List,

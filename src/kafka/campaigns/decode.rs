@@ -4,32 +4,26 @@ use almoner_actors::ports::Clock;
 use almoner_domain::campaign::{self, CampaignChange};
 use almoner_domain::dead_letter::{DeadLetter, TimestampType, Unreadable};
 use rdkafka::Timestamp;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::clock::SystemClock;
+use crate::kafka::headers;
 
 /// What the record says; a dead letter if that cannot be told.
 pub(super) fn decode(
     record: &BorrowedMessage<'_>,
     group: &str,
 ) -> Result<CampaignChange, Box<DeadLetter>> {
-    let version = record.headers().and_then(|headers| {
-        headers
-            .iter()
-            .find(|header| header.key == "schema-version")
-            .and_then(|header| header.value)
-    });
+    let headers = headers::readable(record);
+    let version = headers.iter().find(|(name, _)| *name == "schema-version");
+    let version = version.and_then(|(_, value)| *value);
     campaign::decode(record.key(), record.payload(), version)
         .map_err(|why| Box::new(letter(record, group, why)))
 }
 
 fn letter(record: &BorrowedMessage<'_>, group: &str, why: Unreadable) -> DeadLetter {
-    let headers = record.headers().map_or_else(Vec::new, |headers| {
-        headers
-            .iter()
-            .map(|header| (header.key.into(), header.value.map(Vec::from)))
-            .collect()
-    });
+    let headers = headers::readable(record).into_iter();
+    let headers = headers.map(|(name, value)| (name.into(), value.map(Vec::from)));
     let (timestamp_type, timestamp_ms) = match record.timestamp() {
         Timestamp::NotAvailable => (TimestampType::None, -1),
         Timestamp::CreateTime(ms) => (TimestampType::CreateTime, ms),
@@ -38,7 +32,7 @@ fn letter(record: &BorrowedMessage<'_>, group: &str, why: Unreadable) -> DeadLet
     DeadLetter {
         key: record.key().map(Vec::from),
         value: record.payload().map(Vec::from),
-        headers,
+        headers: headers.collect(),
         topic: record.topic().into(),
         partition: record.partition(),
         offset: record.offset(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use almoner_actors::ports::{Admission, CommitError, Intake, RawRecord, TimestampType};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, Timestamp, TopicPartitionList};
 use tokio::time::Instant;
 
@@ -21,6 +21,7 @@ use super::events::{Event, GroupEvents};
 use super::lookups::Lookups;
 use super::partitions::{Partitions, Stage, shard};
 use super::{Command, Session};
+use crate::kafka::headers;
 use handover::Handover;
 
 /// After so many records the batch is handed on, and the rest is seen to.
@@ -328,14 +329,6 @@ fn raw<'m>(record: &'m BorrowedMessage<'_>, topic: &'m str) -> RawRecord<'m> {
         timestamp_type,
         key: record.key(),
         value: record.payload(),
-        headers: record
-            .headers()
-            .map(|headers| {
-                headers
-                    .iter()
-                    .map(|header| (header.key, header.value))
-                    .collect()
-            })
-            .unwrap_or_default(),
+        headers: headers::readable(record),
     }
 }

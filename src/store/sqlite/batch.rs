@@ -3,13 +3,14 @@
 
 mod beside;
 mod shared;
+mod sighted;
 
 use almoner_actors::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Finish, FinishWrite, Finished, FirstState,
-    Recorded, RowId, StoreError,
+    Pending, Recorded, RowId, StoreError,
 };
-use almoner_domain::donation::{Donation, State};
-use almoner_domain::ids::{CampaignId, DonationId};
+use almoner_domain::donation::{Donation, PendingKind, Progress, State};
+use almoner_domain::ids::{CampaignId, DonationId, Shard};
 use almoner_domain::money::Currency;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -71,6 +72,10 @@ impl Batch<'_, '_> {
                 let answer = self.put_campaign(&call.write)?;
                 call.set(answer);
             }
+            Op::PutSightings(call) => {
+                let answer = self.put_sightings(&call.write)?;
+                call.set(answer);
+            }
             Op::RaiseLogGeneration(call) => {
                 let answer = self.raise_log_generation()?;
                 call.set(Ok(answer));
@@ -111,8 +116,10 @@ impl Batch<'_, '_> {
             return Ok(self.recorded(RowId(seq), id)?.map(Accepted::Known));
         }
         let seq = self.known.tail.next_seq();
+        if let Some(sighted) = self.known.sighted.get(&id).cloned() {
+            return self.accept_sighted(seq, write, &sighted);
+        }
         self.insert_donation(seq, write)?;
-        self.known.keys.accepted(id, seq);
         match &write.first {
             FirstState::Charging => {}
             FirstState::Pending {
@@ -171,6 +178,7 @@ impl Batch<'_, '_> {
             trace.as_ref().and_then(|it| it.correlation_id.as_deref()),
             information,
         ])?;
+        self.known.keys.accepted(request.id, seq);
         Ok(())
     }
 
@@ -217,7 +225,7 @@ impl Batch<'_, '_> {
         }
         let (seq, id) = (write.row.0, write.donation.request.id);
         let has_no_row = self.known.tail.is_open(seq, id);
-        if !has_no_row || write.seen_version != 0 {
+        if !has_no_row || write.seen_version != 0 || write.surplus.is_some() {
             let recorded = match self.recorded(write.row, id)? {
                 Ok(recorded) => recorded,
                 Err(error) => return Ok(Err(error)),
@@ -226,16 +234,36 @@ impl Batch<'_, '_> {
             if recorded.finish.is_some() || version != write.seen_version {
                 return Ok(Ok(Finished::Already(recorded)));
             }
-            self.connection
-                .prepare_cached(
-                    "UPDATE pending SET version = version + 1, due_ms = ?2 WHERE seq = ?1",
-                )?
-                .execute((seq, write.finish.at_ms))?;
+            self.keep_outbox(write, recorded.shard, version)?;
         }
         self.insert_finish(seq, &write.donation, &write.finish)?;
         self.add_history(seq, None, write.answered_by.as_ref(), &write.sends)?;
         self.known.tail.settled(seq);
         Ok(Ok(Finished::Done))
+    }
+
+    /// The pending row, if there is one or must be, is due at once.
+    fn keep_outbox(
+        &mut self,
+        write: &FinishWrite,
+        shard: Shard,
+        version: u32,
+    ) -> rusqlite::Result<()> {
+        let due_ms = write.finish.at_ms;
+        let Some(progress) = &write.surplus else {
+            self.connection
+                .prepare_cached(
+                    "UPDATE pending SET version = version + 1, due_ms = ?2 WHERE seq = ?1",
+                )?
+                .execute((write.row.0, due_ms))?;
+            return Ok(());
+        };
+        let pending = Pending {
+            version: version + 1,
+            due_ms,
+            kind: PendingKind::Surplus,
+        };
+        self.put_pending(write.row.0, shard, pending.version, &pending, progress)
     }
 
     fn advance(&mut self, write: &AdvanceWrite) -> Answer<Advanced> {
@@ -248,7 +276,8 @@ impl Batch<'_, '_> {
             Err(error) => return Ok(Err(error)),
         };
         let version = recorded.pending.as_ref().map_or(0, |it| it.0.version);
-        if recorded.finish.is_some() || version != write.seen_version {
+        let is_over = recorded.finish.is_some() && write.pending.kind != PendingKind::Surplus;
+        if is_over || version != write.seen_version {
             return Ok(Ok(Advanced::Lost(recorded)));
         }
         let seq = write.row.0;
@@ -266,22 +295,27 @@ impl Batch<'_, '_> {
     }
 
     fn acknowledged(&mut self, id: DonationId) -> Answer<()> {
-        let Some(seq) = self.known.keys.row(self.statements, id)? else {
+        let Some(recorded) = self.by_id(id)? else {
             return Ok(Ok(()));
-        };
-        let recorded = match self.recorded(RowId(seq), id)? {
-            Ok(recorded) => recorded,
-            Err(error) => return Ok(Err(error)),
         };
         if recorded.finish.is_none() {
             return Ok(Err(impossible("the donation is not finished")));
         }
-        if recorded.pending.is_some() {
+        let is_settled = |(_, progress): &(Pending, Progress)| !progress.has_surplus();
+        if recorded.pending.as_ref().is_some_and(is_settled) {
             self.connection
                 .prepare_cached("DELETE FROM pending WHERE seq = ?1")?
                 .execute([recorded.row.0])?;
         }
         Ok(Ok(()))
+    }
+
+    /// The donation with this id.
+    fn by_id(&mut self, id: DonationId) -> rusqlite::Result<Option<Box<Recorded>>> {
+        match self.known.keys.row(self.statements, id)? {
+            Some(seq) => rows::by_row(self.connection, RowId(seq)),
+            None => Ok(None),
+        }
     }
 
     /// The donation in this row, if it is the one that the caller means.

@@ -61,6 +61,7 @@ codes!(PendingKind:
     4 Queued,
     5 Drained,
     6 Quarantined,
+    7 Surplus,
 );
 
 codes!(Reason:
@@ -96,7 +97,7 @@ mod tests {
     fn codes_have_no_gaps_and_come_back() {
         check::<Account>(2);
         check::<State>(8);
-        check::<PendingKind>(6);
+        check::<PendingKind>(7);
         check::<Reason>(12);
         check::<CampaignStatus>(2);
     }
@@ -108,13 +109,13 @@ mod tests {
             spelt.join(" "),
             "accepted held charging retrying unknown succeeded failed cancelled"
         );
-        let spelt: Vec<_> = (1..=6)
+        let spelt: Vec<_> = (1..=7)
             .filter_map(PendingKind::of)
             .map(PendingKind::as_str)
             .collect();
         assert_eq!(
             spelt.join(" "),
-            "held retrying unknown queued drained quarantined"
+            "held retrying unknown queued drained quarantined surplus"
         );
         assert_eq!(Reason::of(6), Some(Reason::CardDeclined));
         assert_eq!(Reason::of(12), Some(Reason::DuplicateExpired));

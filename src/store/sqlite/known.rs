@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use almoner_domain::ids::Shard;
+use almoner_domain::ids::{DonationId, Shard};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use rusqlite::Connection;
 
 use super::keys::{Keys, RecentKeys};
+use super::sighted::{self, Sighted};
 use super::tail::Tail;
 
 /// What is known of a shard. Its epoch is 0 until it was claimed.
@@ -23,6 +26,8 @@ pub(super) struct Known {
     pub(super) keys: Keys,
     pub(super) shards: BTreeMap<Shard, ShardRow>,
     pub(super) log_generation: u32,
+    /// What the gateway's list showed of donations that are not accepted yet: empty but after a restore.
+    pub(super) sighted: HashMap<DonationId, Sighted, FixedState>,
 }
 
 impl Known {
@@ -46,6 +51,7 @@ impl Known {
                 [],
                 |row| row.get(0),
             )?,
+            sighted: sighted::load(connection)?,
         })
     }
 

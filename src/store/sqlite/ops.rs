@@ -8,6 +8,7 @@ use almoner_domain::campaign::CampaignChange;
 use almoner_domain::ids::{DonationId, Shard};
 
 use super::readers::Read;
+use super::sighted::Sighting;
 
 /// One call of the writer.
 pub(super) enum Op {
@@ -19,6 +20,7 @@ pub(super) enum Op {
     Mark(Call<MarkWrite, Marked>),
     PutCampaign(Box<Call<CampaignChange, ()>>),
     RaiseLogGeneration(Call<(), u32>),
+    PutSightings(Call<Vec<Sighting>, ()>),
     /// A read that must first learn from the writer where to begin; it is handed to the readers after the commit.
     Locate(Option<Read>),
 }
@@ -61,6 +63,7 @@ macro_rules! each_call {
             Op::Mark($call) => $do,
             Op::PutCampaign($call) => $do,
             Op::RaiseLogGeneration($call) => $do,
+            Op::PutSightings($call) => $do,
             Op::Locate($read) => $do_read,
         }
     };

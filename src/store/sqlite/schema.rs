@@ -66,7 +66,11 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
-    let migrations = Migrations::new(vec![M::up(include_str!("schema.sql"))]);
+    let migrations = Migrations::new(vec![
+        M::up(include_str!("schema.sql")),
+        M::up(include_str!("sighted.sql")),
+        M::up(include_str!("keyed.sql")),
+    ]);
     migrations
         .to_latest(connection)
         .map_err(|error| match error {

@@ -7,13 +7,11 @@ CREATE TABLE store (
     identity BLOB NOT NULL,
     log_generation INTEGER NOT NULL,
     -- How many partitions the requests topic has: a user's shard follows from it, so it is fixed by the first start.
-    partitions INTEGER,
-    -- Rows of `donation` below this one have their ids in `donation_key`.
-    keyed_below INTEGER NOT NULL
+    partitions INTEGER
 ) STRICT;
-INSERT INTO store VALUES (1, randomblob(16), 1, NULL, 1);
+INSERT INTO store VALUES (1, randomblob(16), 1, NULL);
 
--- The permanent key: the first write of an id wins. Ids go here in sorted batches, some thousand donations late.
+-- The permanent key: the first write of an id wins.
 CREATE TABLE donation_key (
     id BLOB PRIMARY KEY,
     seq INTEGER NOT NULL

@@ -129,7 +129,7 @@ fn what_cannot_be_read_is_a_dead_letter() {
         &[&sound[..], &[0]].concat(),
         None,
         TrailingBytes,
-        "follow",
+        "send one message a record",
     );
     check(
         c_1,

@@ -41,7 +41,7 @@ impl Step<'_> {
         match answer {
             Answer::Intent(intent) => self.intent_seen(&intent),
             Answer::Listed(intents) if self.progress.call == Call::List => self.listed(&intents),
-            Answer::Listed(_) => self.no_answer(), // to something that was not asked
+            Answer::Listed(_) | Answer::Refunded => self.no_answer(), // to something that was not asked
             Answer::Declined {
                 ref code,
                 ref decline_code,
@@ -136,7 +136,8 @@ impl Step<'_> {
             | Call::Fetch
             | Call::Confirm { .. }
             | Call::List
-            | Call::CreateIntent { .. } => self.again(retry::MENDING),
+            | Call::CreateIntent { .. }
+            | Call::Reverse { .. } => self.again(retry::MENDING),
         }
     }
 
@@ -148,7 +149,8 @@ impl Step<'_> {
             | Call::Fetch
             | Call::Confirm { .. }
             | Call::Cancel { .. }
-            | Call::List => {}
+            | Call::List
+            | Call::Reverse { .. } => {}
         }
         if !self.is_pinned(intent) {
             return self.turn_and_ask(Call::List); // what another intent says is no proof for the pinned one
@@ -241,9 +243,11 @@ impl Step<'_> {
                 self.fail(reason.into(), false)
             }
             Call::Confirm { .. } | Call::CreateIntent { .. } => self.fail(reason.into(), false),
-            Call::Fetch | Call::Cancel { .. } | Call::List | Call::Discard { .. } => {
-                self.not_understood()
-            }
+            Call::Fetch
+            | Call::Cancel { .. }
+            | Call::List
+            | Call::Discard { .. }
+            | Call::Reverse { .. } => self.not_understood(),
         }
     }
 }
@@ -255,7 +259,8 @@ fn charged_intent(answer: &Answer) -> Option<&Intent> {
         Answer::Intent(intent) => Some(intent).filter(is_charged),
         Answer::Declined { intent, .. } => intent.as_ref().filter(is_charged),
         Answer::Listed(intents) => intents.iter().find(is_charged),
-        Answer::Refused(_)
+        Answer::Refunded
+        | Answer::Refused(_)
         | Answer::KeyMismatch
         | Answer::OurDefect { .. }
         | Answer::BadApiKey

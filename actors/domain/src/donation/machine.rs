@@ -27,7 +27,7 @@ pub enum Verdict {
     },
 }
 
-/// What can happen to an unfinished donation.
+/// What can happen to a donation. To a finished one only an answer that shows a surplus, and what follows from that.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
     /// The checks were made: its first event, or the second look at a confirmed hold.
@@ -103,8 +103,10 @@ pub enum Next {
         /// Why.
         kind: PendingKind,
     },
-    /// Record the finish, then tell of it.
+    /// Record the finish, then tell of it. A surplus in the progress is recorded with it, and refunded after that.
     Finish(Ending),
+    /// After the end: no surplus is left, and what was told stands.
+    Settled,
     /// Nothing is to be recorded or sent: the answer is history. The progress may have learned an intent's id from it.
     Stay,
 }
@@ -177,9 +179,9 @@ impl Event {
             Self::Judged(Verdict::Charge | Verdict::Queue | Verdict::Refuse { .. }) => {
                 progress.state == State::Accepted
             }
-            Self::Due | Self::TakenOver => is_driven(progress.state),
-            Self::SetAside { kind, .. } => is_driven(progress.state) && sets_aside(*kind),
-            Self::Answered { .. } => is_driven(progress.state) && progress.state != State::Accepted,
+            Self::Due | Self::TakenOver => is_driven(progress),
+            Self::SetAside { kind, .. } => is_driven(progress) && sets_aside(*kind),
+            Self::Answered { .. } => !matches!(progress.state, State::Accepted | State::Held),
             Self::UserConfirmed | Self::UserDeclined | Self::HoldLapsed => {
                 progress.state == State::Held
             }
@@ -187,18 +189,21 @@ impl Event {
     }
 }
 
-/// Whether we, not the user, bring a donation in this state forward.
-fn is_driven(state: State) -> bool {
-    match state {
+/// Whether we, not the user, bring a donation forward that has come so far.
+fn is_driven(progress: &Progress) -> bool {
+    match progress.state {
         State::Accepted | State::Charging | State::Retrying | State::Unknown => true,
-        State::Held | State::Succeeded | State::Failed | State::Cancelled => false,
+        State::Held => false,
+        State::Succeeded | State::Failed | State::Cancelled => progress.has_surplus(),
     }
 }
 
 fn sets_aside(kind: PendingKind) -> bool {
     match kind {
         PendingKind::Queued | PendingKind::Drained | PendingKind::Quarantined => true,
-        PendingKind::Held | PendingKind::Retrying | PendingKind::Unknown => false,
+        PendingKind::Held | PendingKind::Retrying | PendingKind::Unknown | PendingKind::Surplus => {
+            false
+        }
     }
 }
 
@@ -226,6 +231,9 @@ impl Donation {
             now,
             rules,
         };
+        if step.progress.state.is_terminal() {
+            return Ok(step.after_the_end(event));
+        }
         Ok(match event {
             Event::Judged(verdict) => step.judged(verdict),
             Event::Due | Event::TakenOver => step.due(),

@@ -50,6 +50,10 @@ pub struct Progress {
     pub key_burnt: bool,
     /// The pinned intent took the place of another one since it was seen succeeded: what is left is to cancel that one.
     pub adopted: bool,
+    /// Intents that were charged beside the one that stands, or after it was told that none was: not refunded yet.
+    pub surplus: Vec<Box<str>>,
+    /// Intents that were a surplus, and are refunded.
+    pub reversed: Vec<Box<str>>,
     /// What it fails with once it is proven that no money moved.
     pub failing: Option<Failing>,
     /// The sequence of its latest event.
@@ -102,6 +106,11 @@ pub enum Call {
         /// From 1.
         n: u16,
     },
+    /// Refund all that an intent charged that does not stand for the donation.
+    Reverse {
+        /// The surplus intent.
+        intent: Box<str>,
+    },
 }
 
 impl Call {
@@ -113,12 +122,13 @@ impl Call {
             Self::Confirm { n } => Some(keys::confirm(id, *n)),
             Self::Cancel { n } => Some(keys::cancel(id, *n)),
             Self::Discard { intent, n } => Some(keys::discard(id, intent, *n)),
+            Self::Reverse { intent } => Some(keys::reversal(id, intent)),
             Self::CreateIntent { n } => Some(keys::intent(id, *n)),
             Self::Fetch | Self::List => None,
         }
     }
 
-    /// Whether a send of this call can move money.
+    /// Whether a send of this call can charge the user.
     #[must_use]
     pub fn moves_money(&self) -> bool {
         matches!(self, Self::Charge | Self::Confirm { .. })
@@ -135,6 +145,7 @@ impl Call {
             Self::List => "list",
             Self::CreateIntent { .. } => "create_intent",
             Self::Discard { .. } => "discard",
+            Self::Reverse { .. } => "reverse",
         }
     }
 }
@@ -222,6 +233,8 @@ impl Progress {
             discards: 0,
             key_burnt: false,
             adopted: false,
+            surplus: Vec::new(),
+            reversed: Vec::new(),
             failing: None,
             sequence: 0,
             told_kinds: 0,
@@ -243,6 +256,52 @@ impl Progress {
             call_began_at_ms: permitted_at_ms,
             ..Self::new()
         }
+    }
+
+    /// A restored store does not remember all: the gateway's list shows this intent of the donation. Charged, it is
+    /// fetched, and recorded by its answer. Else its key is dead, and what was told of it is not known here: a failed
+    /// donation stays failed, so it is cancelled.
+    #[must_use]
+    pub fn sighted(self, intent: &str, is_charged: bool) -> Self {
+        if self.state.is_terminal() || (self.intent.is_some() && !is_charged) {
+            return self; // nothing but that intent is sent for it
+        }
+        let expired = Failing {
+            reason: Reason::Expired,
+            decline_code: None,
+        };
+        Self {
+            state: State::Unknown,
+            intent: Some(intent.into()),
+            call: Call::Fetch,
+            open: false,
+            call_began_at_ms: 0,
+            fruitless: 0,
+            unanswered: false,
+            in_use_since_ms: 0,
+            failing: (!is_charged).then_some(expired),
+            ..self
+        }
+    }
+
+    /// The progress of a donation that ended so: what an answer that comes yet is held against.
+    #[must_use]
+    pub fn ended(self, ending: &Ending) -> Self {
+        if self.state.is_terminal() {
+            return self;
+        }
+        Self {
+            state: ending.state,
+            intent: ending.intent_id.clone(),
+            open: false,
+            ..self
+        }
+    }
+
+    /// Whether the gateway charged it beside what was told, and that was not refunded yet.
+    #[must_use]
+    pub fn has_surplus(&self) -> bool {
+        !self.surplus.is_empty()
     }
 
     /// Whether no send can have moved money, and none can yet.

@@ -11,10 +11,16 @@ impl Step<'_> {
     /// Points 4 and 5: what the consistent list shows of this donation.
     pub(super) fn listed(mut self, intents: &[Intent]) -> Transition {
         if let Some(charged) = self.charged_among(intents) {
-            let surplus = |intent: &&Intent| is_alive(intent) && intent.id != charged.id;
-            return match intents.iter().find(surplus) {
-                Some(surplus) => self.adopt(charged, surplus.id.clone()),
-                None => self.charged(charged.clone()),
+            let others = || intents.iter().filter(|intent| intent.id != charged.id);
+            let alive = others().find(|other| is_alive(other));
+            let unlisted = self.progress.intent.as_ref().filter(|pinned| {
+                let is_listed = |intent: &Intent| intent.id == **pinned;
+                !intents.iter().any(is_listed)
+            });
+            return match (alive, unlisted.cloned()) {
+                (Some(alive), _) => self.adopt(charged, alive.id.clone()),
+                (None, Some(pinned)) => self.charged_unlisted(charged, others(), pinned),
+                (None, None) => self.charged_beside(charged, others()),
             };
         }
         if self.progress.intent.is_none() {
@@ -98,24 +104,65 @@ impl Step<'_> {
     }
 
     /// The user was charged by this intent. Point 5: where another one is pinned, this one is adopted and that one
-    /// cancelled before it can charge too.
-    pub(super) fn charged(self, intent: Intent) -> Transition {
+    /// cancelled before it can charge too; where that one was seen charged, it is the surplus. The second generation
+    /// looks once more whether the first has turned up.
+    pub(super) fn charged(mut self, intent: Intent) -> Transition {
         match self.progress.intent.clone() {
             Some(other) if other != intent.id && !self.progress.adopted => {
                 self.adopt(&intent, other)
+            }
+            Some(other) if other != intent.id => {
+                self.progress.surplus.push(other);
+                self.succeeded(intent)
+            }
+            Some(_) if self.progress.generation > 1 && !self.progress.adopted => {
+                self.is_charged();
+                self.follow(Call::List)
             }
             Some(_) | None => self.succeeded(intent),
         }
     }
 
-    fn adopt(mut self, charged: &Intent, surplus: Box<str>) -> Transition {
+    /// The pinned intent lies outside the list's range: what was seen of it counts.
+    fn charged_unlisted<'a>(
+        mut self,
+        charged: &Intent,
+        others: impl Iterator<Item = &'a Intent>,
+        pinned: Box<str>,
+    ) -> Transition {
+        if !self.progress.adopted {
+            return self.adopt(charged, pinned);
+        }
+        self.progress.surplus.push(pinned);
+        self.charged_beside(charged, others)
+    }
+
+    /// The list shows all: this intent stands, what else was charged is the surplus.
+    fn charged_beside<'a>(
+        mut self,
+        charged: &Intent,
+        others: impl Iterator<Item = &'a Intent>,
+    ) -> Transition {
+        self.progress.intent = Some(charged.id.clone());
+        for other in others.filter(|other| other.status == IntentStatus::Succeeded) {
+            self.note_surplus(&other.id);
+        }
+        self.succeeded(charged.clone())
+    }
+
+    /// The pinned intent was seen charged: what is left is to look for others.
+    fn is_charged(&mut self) {
         if !self.progress.adopted {
             self.progress.fruitless = 0;
         }
-        self.progress.intent = Some(charged.id.clone());
         self.progress.adopted = true;
         self.progress.failing = None;
         self.progress.state = State::Unknown;
+    }
+
+    fn adopt(mut self, charged: &Intent, surplus: Box<str>) -> Transition {
+        self.is_charged();
+        self.progress.intent = Some(charged.id.clone());
         self.discard(surplus)
     }
 
@@ -144,7 +191,8 @@ impl Step<'_> {
         })
     }
 
-    fn succeeded(self, intent: Intent) -> Transition {
+    fn succeeded(mut self, intent: Intent) -> Transition {
+        self.progress.intent = Some(intent.id.clone());
         let ending = Ending {
             intent_id: Some(intent.id),
             charge_id: intent.charge_id,
@@ -188,6 +236,7 @@ impl Step<'_> {
     fn finish(mut self, ending: Ending) -> Transition {
         self.progress.state = ending.state;
         self.progress.open = false;
+        self.begin_reversal();
         Transition {
             progress: self.progress,
             next: Next::Finish(ending),

@@ -124,7 +124,11 @@ impl Step<'_> {
                 self.progress.intent.is_none() && self.progress.nothing_can_have_moved()
             }
             Call::Confirm { .. } => true, // a cancel of the intent is its proof
-            Call::Fetch | Call::Cancel { .. } | Call::List | Call::Discard { .. } => false,
+            Call::Fetch
+            | Call::Cancel { .. }
+            | Call::List
+            | Call::Discard { .. }
+            | Call::Reverse { .. } => false,
         }
     }
 
@@ -144,7 +148,8 @@ impl Step<'_> {
             | Call::Confirm { .. }
             | Call::Cancel { .. }
             | Call::List
-            | Call::Discard { .. } => false,
+            | Call::Discard { .. }
+            | Call::Reverse { .. } => false,
         };
         let needless = creates && self.progress.intent.is_some();
         let began_ms = self.progress.call_began_at_ms;
@@ -166,7 +171,7 @@ impl Step<'_> {
             Call::CreateIntent { n } => Call::CreateIntent {
                 n: n.saturating_add(1),
             },
-            Call::Discard { .. } => Call::List,
+            Call::Discard { .. } | Call::Reverse { .. } => Call::List,
         }
     }
 

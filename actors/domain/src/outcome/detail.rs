@@ -94,5 +94,8 @@ fn pending(kind: PendingKind) -> &'static str {
         PendingKind::Quarantined => {
             "A fault of ours stopped it. It is tried again and a person looks into it; nothing is charged twice."
         }
+        PendingKind::Surplus => {
+            "The payment provider charged more than once. What is too much is given back; the donation stands as told."
+        }
     }
 }

@@ -120,5 +120,6 @@ pub(super) fn pending_kind(kind: PendingKind) -> &'static str {
         PendingKind::Queued => "queued",
         PendingKind::Drained => "drained",
         PendingKind::Quarantined => "quarantined",
+        PendingKind::Surplus => "surplus",
     }
 }

@@ -55,13 +55,14 @@ const STATES: [State; 8] = [
     State::Failed,
     State::Cancelled,
 ];
-const KINDS: [PendingKind; 6] = [
+const KINDS: [PendingKind; 7] = [
     PendingKind::Held,
     PendingKind::Retrying,
     PendingKind::Unknown,
     PendingKind::Queued,
     PendingKind::Drained,
     PendingKind::Quarantined,
+    PendingKind::Surplus,
 ];
 
 fn any_what() -> impl Strategy<Value = What> {

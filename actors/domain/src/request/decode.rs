@@ -71,7 +71,10 @@ fn identity(fields: &Fields<'_>) -> Result<(DonationId, UserId), Problem> {
         Some(other) => {
             return Err(fields.wrong_kind(Field::Id, other, "a UUID as text or 16 bytes"));
         }
-        None => return Err(fields.problem(Field::Id, "is missing")),
+        None => {
+            let what = "is missing; send a UUID as text or 16 bytes";
+            return Err(fields.problem(Field::Id, what));
+        }
     }
     .ok_or_else(|| fields.problem(Field::Id, "is not a UUID; send it as text or as 16 bytes"))?;
     let user_id = UserId::parse(fields.required_text(Field::UserId)?)

@@ -414,13 +414,13 @@ fn what_nobody_can_be_told_about_is_a_dead_letter() {
         &[&good[..], &[0]].concat(),
         None,
         Reason::TrailingBytes,
-        "1 bytes follow",
+        "bytes left: 1",
     );
     check_dead(
         &[&good[..], &good].concat(),
         None,
         Reason::TrailingBytes,
-        "bytes follow",
+        "send one message a record",
     );
     check_dead(
         &donate(&[], &|map| map.text("user_id", "u-1")),

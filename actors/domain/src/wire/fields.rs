@@ -11,13 +11,15 @@ use super::read::{Malformed, Reader, Value};
 pub(crate) enum Fault {
     #[error("the value is not MessagePack: {0}")]
     Malformed(#[from] Malformed),
-    #[error("the value is empty")]
+    #[error("the value is empty; send a MessagePack map of named fields")]
     Empty,
-    #[error("the value is not a map of named fields")]
+    #[error("the value is not a map of named fields; send one, as MessagePack")]
     NotAMap,
-    #[error("{0} bytes follow the end of the message")]
+    #[error(
+        "the message ends before the value does (bytes left: {0}); send one message a record, and nothing after it"
+    )]
     Trailing(usize),
-    #[error("the field {0} stands there twice")]
+    #[error("the field {0} stands there twice; send it once")]
     Duplicate(&'static str),
 }
 

@@ -38,6 +38,7 @@ fn any_answer() -> impl Strategy<Value = Answer> {
                     intent,
                 }
             }),
+        Just(Answer::Refunded),
         Just(Answer::Refused(Refused::Amount)),
         Just(Answer::KeyMismatch),
         Just(defect()),
@@ -82,7 +83,8 @@ proptest! {
                 Ok(transition) => progress = transition.progress,
                 Err(error) => prop_assert_eq!(error.state, before.state),
             }
-            prop_assert!(!before.state.is_terminal() || progress == before);
+            prop_assert!(!before.state.is_terminal() || progress.state == before.state);
+            prop_assert!(!before.state.is_terminal() || before.has_surplus() || progress.has_surplus() || progress == before);
             prop_assert!(progress.send >= before.send && progress.send <= before.send + 1);
             prop_assert!(progress.attempts >= before.attempts);
             prop_assert!(progress.attempts - before.attempts <= u8::from(is_402));

@@ -1,15 +1,16 @@
 //! The check can fail: each machine that is wrong on purpose is caught, by the promise that it breaks.
 
-use crate::histories::first_violation;
+use crate::histories::{first_violation, history, late_history};
 use crate::history::Violation;
 use crate::machines::{
-    BELIEVES_AN_EMPTY_LIST, CANCELS_ONCE, EXPIRES_THE_UNKNOWN, FORGETS_WHAT_IS_OPEN,
-    LOST_IS_NOT_MOVED, NEW_KEY_PER_RESEND, RESENDS_PAST_KEY_LIFE, TAKES_ANY_ANSWER, Wrong,
+    BELIEVES_AN_EMPTY_LIST, CANCELS_ONCE, EXPIRES_THE_UNKNOWN, FORGETS_THE_SURPLUS,
+    FORGETS_WHAT_IS_OPEN, LOST_IS_NOT_MOVED, NEW_KEY_PER_RESEND, RESENDS_PAST_KEY_LIFE,
+    TAKES_ANY_ANSWER, Wrong,
 };
 
 #[track_caller]
 fn check(machine: &Wrong, cases: u32, expected: &[Violation]) {
-    match first_violation(machine, cases) {
+    match first_violation(machine, history(), cases) {
         Some((violation, history)) => {
             println!("{violation:?} by {history:#?}");
             assert!(expected.contains(&violation), "{violation:?}");
@@ -58,4 +59,12 @@ fn a_machine_that_expires_what_is_unknown_is_caught() {
 #[test]
 fn a_machine_that_cancels_only_once_is_caught() {
     check(&CANCELS_ONCE, 5_000, &[Violation::Stuck]);
+}
+
+#[test]
+fn a_machine_that_forgets_the_surplus_is_caught() {
+    let (violation, history) =
+        first_violation(&FORGETS_THE_SURPLUS, late_history(), 5_000).unwrap();
+    println!("{violation:?} by {history:#?}");
+    assert_eq!(violation, Violation::Unrefunded);
 }

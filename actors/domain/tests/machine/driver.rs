@@ -1,6 +1,6 @@
 //! A driver that does what the machine says and no more, and looks at the promises at every step.
 
-use almoner_domain::answer::Answer;
+use almoner_domain::answer::{Answer, Intent};
 use almoner_domain::donation::{
     Call, Ending, Event, Next, Now, Pause, PendingKind, Progress, State, Transition, Verdict,
 };
@@ -30,11 +30,32 @@ impl<M: Machine> World<'_, M> {
             return Err(Violation::WentBack);
         }
         self.progress = recorded(&progress);
+        if self.ending.is_some() {
+            return self.after_the_end(next);
+        }
         match next {
             Next::Stay => Ok(()),
             Next::Send => self.send(),
             Next::Wait { pause, kind } => self.wait(pause, kind),
             Next::Finish(ending) => self.finish(ending),
+            Next::Settled => Err(Violation::Illegal),
+        }
+    }
+
+    fn after_the_end(&mut self, next: Next) -> Result<(), Violation> {
+        match next {
+            Next::Stay => Ok(()),
+            Next::Send => self.send(),
+            Next::Wait { pause, .. } => {
+                let due_ms = self.due_ms(pause);
+                self.phase = Phase::Waiting { due_ms };
+                Ok(())
+            }
+            Next::Settled => {
+                self.phase = Phase::Done;
+                self.refuses_all_events()
+            }
+            Next::Finish(_) => Err(Violation::Illegal),
         }
     }
 
@@ -70,15 +91,7 @@ impl<M: Machine> World<'_, M> {
 
     fn wait(&mut self, pause: Pause, kind: PendingKind) -> Result<(), Violation> {
         let now_ms = self.oracle.now_ms;
-        let due_ms = match pause {
-            Pause::None => now_ms,
-            Pause::Backoff { schedule, n } => {
-                let grown = schedule.first_ms.saturating_mul(1 << n.min(32));
-                now_ms + grown.min(schedule.longest_ms) as i64
-            }
-            Pause::RetryAfter { ms } => now_ms + ms as i64,
-            Pause::Until { ms } => ms,
-        };
+        let due_ms = self.due_ms(pause);
         if !self.progress.was_told(kind) {
             let (sequence, kinds) = (self.progress.sequence, self.progress.told_kinds);
             let retry_at_ms = due_ms;
@@ -93,11 +106,25 @@ impl<M: Machine> World<'_, M> {
         Ok(())
     }
 
+    fn due_ms(&self, pause: Pause) -> i64 {
+        let now_ms = self.oracle.now_ms;
+        match pause {
+            Pause::None => now_ms,
+            Pause::Backoff { schedule, n } => {
+                let grown = schedule.first_ms.saturating_mul(1 << n.min(32));
+                now_ms + grown.min(schedule.longest_ms) as i64
+            }
+            Pause::RetryAfter { ms } => now_ms + ms as i64,
+            Pause::Until { ms } => ms,
+        }
+    }
+
     fn finish(&mut self, ending: Ending) -> Result<(), Violation> {
-        self.refuses_all_events()?;
-        let charged = self.oracle.charged().first().copied().cloned();
         match ending.state {
             State::Succeeded => {
+                let charged = self.oracle.charged();
+                let named = |intent: &&&Intent| Some(&intent.id) == ending.intent_id.as_ref();
+                let charged = charged.iter().find(named).copied().cloned();
                 let charged = charged.ok_or(Violation::FalseSuccess)?;
                 if ending.intent_id != Some(charged.id)
                     || ending.charge_id != charged.charge_id
@@ -106,13 +133,20 @@ impl<M: Machine> World<'_, M> {
                     return Err(Violation::FalseSuccess);
                 }
             }
-            State::Failed | State::Cancelled => self.can_never_charge()?,
+            State::Failed | State::Cancelled if self.is_punctual() => self.can_never_charge()?,
+            State::Failed | State::Cancelled => {}
             State::Accepted | State::Held | State::Charging | State::Retrying | State::Unknown => {
                 return Err(Violation::Illegal);
             }
         }
-        self.phase = Phase::Done(ending);
-        Ok(())
+        self.ending = Some(ending);
+        if self.progress.has_surplus() {
+            let due_ms = self.oracle.now_ms;
+            self.phase = Phase::Waiting { due_ms };
+            return Ok(());
+        }
+        self.phase = Phase::Done;
+        self.refuses_all_events()
     }
 
     /// Whatever can still happen at the gateway happens, and charges if it can.
@@ -134,8 +168,9 @@ impl<M: Machine> World<'_, M> {
         };
         for event in every_event(self.progress.send) {
             let progress = self.progress.clone();
+            let is_answer = matches!(event, Event::Answered { .. });
             let taken = self.donation.on(progress, event, now, &self.rules);
-            if taken.is_ok() {
+            if taken.is_ok_and(|taken| !is_answer || taken.next != Next::Stay) {
                 return Err(Violation::Illegal);
             }
         }

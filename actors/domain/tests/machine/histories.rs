@@ -90,15 +90,34 @@ pub fn history() -> impl Strategy<Value = History> {
         |(verdict, rules, ops, calm)| History {
             verdict,
             rules,
+            settles_in_ms: rules.reconcile_bound_ms,
             ops,
             calm,
         },
     )
 }
 
+/// The same, but the gateway settles what a 500 left open long after it said it would: two charges can be.
+pub fn late_history() -> impl Strategy<Value = History> {
+    let sleep = (20..60_i64).prop_map(|hours| Op::Sleep(hours * HOUR_MS));
+    let rolled = (600..1_000_u16)
+        .prop_map(|after_permille| Op::LoseAnswer(Decision::ErrorRolledForward { after_permille }));
+    let begin =
+        (rolled, vec(sleep, 1..4)).prop_map(|(rolled, sleeps)| [vec![rolled], sleeps].concat());
+    (history(), option::weighted(0.8, begin)).prop_map(|(history, begin)| History {
+        settles_in_ms: 4 * 24 * HOUR_MS,
+        ops: [begin.unwrap_or_default(), history.ops].concat(),
+        ..history
+    })
+}
+
 /// Runs histories through the machine until one breaks a promise. Always the same ones, so that a control is caught
 /// every time or never.
-pub fn first_violation(machine: &impl Machine, cases: u32) -> Option<(Violation, History)> {
+pub fn first_violation(
+    machine: &impl Machine,
+    histories: impl Strategy<Value = History>,
+    cases: u32,
+) -> Option<(Violation, History)> {
     let config = Config {
         cases,
         failure_persistence: None,
@@ -107,7 +126,7 @@ pub fn first_violation(machine: &impl Machine, cases: u32) -> Option<(Violation,
     };
     let rng = TestRng::deterministic_rng(config.rng_algorithm);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let result = runner.run(&history(), |history| match world::run(machine, &history) {
+    let result = runner.run(&histories, |history| match world::run(machine, &history) {
         Ok(_) => Ok(()),
         Err(violation) => Err(TestCaseError::fail(format!("{violation:?}"))),
     });
@@ -133,10 +152,41 @@ proptest! {
     }
 }
 
+proptest! {
+    // Each asks for days.
+    #![proptest_config(Config {
+        cases: Config::default().cases * 2,
+        failure_persistence: None,
+        ..Config::default()
+    })]
+
+    #[test]
+    fn no_surplus_charge_stays_whatever_the_gateway_does(history in late_history()) {
+        prop_assert_eq!(world::run(&Real, &history).err(), None);
+    }
+}
+
+/// Those histories are worth something only if there are two charges in some.
+#[test]
+fn the_late_histories_have_surplus_charges() {
+    let stories = stories(late_history(), 500);
+    let count = |what: &str, is: &dyn Fn(&Story) -> bool| {
+        let n = stories.iter().filter(|story| is(story)).count();
+        println!("{n:6} {what}");
+        assert!(n > 0, "no history: {what}");
+    };
+    count("reversed", &|s| !s.progress.reversed.is_empty());
+    count("reversed after a second try", &|s| {
+        let is_reversal = |call: &&Call| matches!(call, Call::Reverse { .. });
+        s.calls.iter().filter(is_reversal).count() > 1
+    });
+    count("charged after it failed", &|s| s.progress.has_surplus());
+}
+
 /// The histories are worth something only if they get everywhere.
 #[test]
 fn the_histories_get_everywhere() {
-    let stories = stories(5_000);
+    let stories = stories(history(), 5_000);
     let count = |what: &str, is: &dyn Fn(&Story) -> bool| {
         let n = stories.iter().filter(|story| is(story)).count();
         println!("{n:6} {what}");
@@ -185,12 +235,15 @@ fn the_histories_get_everywhere() {
     println!("{:6} steps at the most once it is calm", steps_max.unwrap());
 }
 
-fn stories(n: u32) -> Vec<Story> {
+fn stories(histories: impl Strategy<Value = History>, n: u32) -> Vec<Story> {
     let mut runner = TestRunner::deterministic();
     let mut stories = Vec::new();
     for _ in 0..n {
-        let history = history().new_tree(&mut runner).unwrap().current();
-        stories.push(world::run(&Real, &history).unwrap());
+        let history = histories.new_tree(&mut runner).unwrap().current();
+        match world::run(&Real, &history) {
+            Ok(story) => stories.push(story),
+            Err(violation) => panic!("{violation:?} by {history:#?}"),
+        }
     }
     stories
 }
@@ -200,6 +253,7 @@ fn an_untroubled_charge_is_one_send() {
     let history = History {
         verdict: Verdict::Charge,
         rules: RULES,
+        settles_in_ms: RULES.reconcile_bound_ms,
         ops: Vec::new(),
         calm: Vec::new(),
     };

@@ -9,6 +9,8 @@ use crate::oracle::Decision;
 pub enum Violation {
     /// Two successful charges.
     DoubleCharge,
+    /// A surplus charge that nobody gives back, or a charge after "failed" that nobody is told of.
+    Unrefunded,
     /// Told "failed" or "cancelled", and the gateway has a charge, or can still make one.
     FailedButCharged,
     /// Told "succeeded", and the gateway has no such charge.
@@ -71,6 +73,8 @@ pub enum Refusal {
 pub struct History {
     pub verdict: Verdict,
     pub rules: Rules,
+    /// Within this after a send's permission the gateway settles all of it: its own bound, or a much later moment.
+    pub settles_in_ms: i64,
     pub ops: Vec<Op>,
     pub calm: Vec<Decision>,
 }

@@ -3,7 +3,7 @@
 
 use almoner_domain::answer::{Answer, Refused};
 use almoner_domain::donation::{
-    Call, Donation, Event, IllegalTransition, Now, Progress, Rules, State, Transition,
+    Call, Donation, Event, IllegalTransition, Next, Now, Progress, Rules, State, Transition,
 };
 
 use crate::{HOUR_MS, T0_MS};
@@ -168,5 +168,16 @@ pub const CANCELS_ONCE: Wrong = Wrong {
         if let Call::Cancel { n: 2.. } = transition.progress.call {
             transition.progress.call = Call::Fetch;
         }
+    },
+};
+
+/// It succeeded, and that is that.
+pub const FORGETS_THE_SURPLUS: Wrong = Wrong {
+    before: as_it_is,
+    after: |_, transition| {
+        if transition.progress.has_surplus() && !matches!(transition.next, Next::Finish(_)) {
+            transition.next = Next::Stay;
+        }
+        transition.progress.surplus.clear();
     },
 };

@@ -58,6 +58,7 @@ impl Request {
                 format!("{} {:?}", self.call.name(), self.intent)
             }
             Call::Discard { intent, .. } => format!("cancel {intent}"),
+            Call::Reverse { intent } => format!("refund {intent}"),
         }
     }
 }
@@ -70,6 +71,7 @@ struct Stored {
 struct Account {
     intent: Intent,
     declines: u8,
+    is_refunded: bool,
 }
 
 /// What is settled later: a processing payment, or a 500 that is rolled forward.
@@ -110,6 +112,15 @@ impl Oracle {
     pub fn charged(&self) -> Vec<&Intent> {
         let charged = |account: &&Account| account.intent.status == IntentStatus::Succeeded;
         let intents = self.accounts.iter().filter(charged);
+        intents.map(|account| &account.intent).collect()
+    }
+
+    /// The successful charges that were not given back.
+    pub fn unreversed(&self) -> Vec<&Intent> {
+        let stands = |account: &&Account| {
+            account.intent.status == IntentStatus::Succeeded && !account.is_refunded
+        };
+        let intents = self.accounts.iter().filter(stands);
         intents.map(|account| &account.intent).collect()
     }
 
@@ -212,6 +223,7 @@ impl Oracle {
             }
             Call::Cancel { .. } => self.cancel(pinned(), decision),
             Call::Discard { intent, .. } => self.cancel(intent, decision),
+            Call::Reverse { intent } => self.refund(intent, decision),
             Call::Fetch | Call::List => unreachable!("reads have no key"),
         }
     }
@@ -256,6 +268,26 @@ impl Oracle {
         match decision {
             Decision::ErrorAfter => error(),
             _ => self.shown(i),
+        }
+    }
+
+    fn refund(&mut self, id: &str, decision: Decision) -> Answer {
+        let i = self.find(id).unwrap();
+        let account = &mut self.accounts[i];
+        assert_eq!(account.intent.status, IntentStatus::Succeeded);
+        match decision {
+            Decision::ErrorBefore | Decision::ErrorHalfway => return error(),
+            Decision::Refuse => {
+                return Answer::OurDefect {
+                    status: 400,
+                    what: "balance_insufficient".into(),
+                };
+            }
+            _ => account.is_refunded = true,
+        }
+        match decision {
+            Decision::ErrorAfter => error(),
+            _ => Answer::Refunded,
         }
     }
 
@@ -304,6 +336,7 @@ impl Oracle {
         self.accounts.push(Account {
             intent,
             declines: 0,
+            is_refunded: false,
         });
         self.accounts.len() - 1
     }

@@ -478,3 +478,38 @@ fn the_list_is_read_from_before_the_accept_to_after_the_last_send() {
     let (from_s, to_s) = donation().listed_s(&progress, 30 * SECOND_MS);
     assert_eq!((from_s - t0_s, to_s - t0_s), (-300, 3_600 + 30 + 600));
 }
+
+#[test]
+fn what_a_restored_store_learns_to_be_charged_is_fetched_and_never_charged() {
+    let sighted = Progress::new().sighted("pi_1", true);
+    check(
+        sighted,
+        &[
+            (0, Event::Due, "unknown send fetch"),
+            (0, answered(1, charged("pi_1")), "succeeded"),
+        ],
+    );
+}
+
+#[test]
+fn what_a_restored_store_learns_not_to_be_charged_never_is() {
+    let sighted = Progress::new().sighted("pi_1", false);
+    let story = [
+        (0, Event::Due, "unknown send fetch"),
+        (
+            0,
+            answered(1, intent("pi_1", IntentStatus::RequiresPaymentMethod)),
+            "unknown cancel 1 at once unknown",
+        ),
+        (0, Event::Due, "unknown send cancel 1"),
+        (
+            0,
+            answered(2, intent("pi_1", IntentStatus::Canceled)),
+            "failed Expired",
+        ),
+    ];
+    check(sighted, &story);
+    // Of one that is pinned the list says nothing new.
+    let pinned = second_confirmed();
+    assert_eq!(pinned.clone().sighted("pi_9", false), pinned);
+}

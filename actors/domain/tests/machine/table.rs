@@ -71,6 +71,7 @@ pub fn row(transition: &Transition) -> String {
             )
         }
         Next::Send => format!("{state:<10} send {}", called(&transition.progress.call)),
+        Next::Settled => format!("{state:<10} settled"),
         Next::Stay => format!("{state:<10} stay"),
     }
 }
@@ -82,6 +83,7 @@ fn called(call: &Call) -> String {
             format!("{} {n}", call.name())
         }
         Call::Discard { intent, n } => format!("discard {intent} {n}"),
+        Call::Reverse { intent } => format!("reverse {intent}"),
     }
 }
 
@@ -186,6 +188,24 @@ fn situations() -> Vec<(&'static str, Progress)> {
                 ],
             )),
         ),
+        (
+            "list after the second generation's charge",
+            sent_late(&then(
+                &second(),
+                &[
+                    created(),
+                    Answer::Listed(vec![row_of("pi_1", IntentStatus::RequiresConfirmation)]),
+                    intent("pi_1", IntentStatus::Succeeded),
+                ],
+            )),
+        ),
+        (
+            "reverse of a surplus, the donation told to be charged",
+            sent_late(&[
+                intent("pi_1", IntentStatus::Succeeded),
+                intent("pi_2", IntentStatus::Succeeded),
+            ]),
+        ),
     ]
 }
 
@@ -210,6 +230,9 @@ fn sent_at(answers: &[Answer], later_ms: i64) -> Progress {
         let (send, answer) = (progress.send, answer.clone());
         let ms = progress.permitted_at_ms;
         progress = step(progress, Event::Answered { send, answer }, ms);
+        if progress.state.is_terminal() && !progress.has_surplus() {
+            continue;
+        }
         let due_ms = if progress.call.moves_money() {
             ms
         } else {
@@ -231,6 +254,7 @@ pub fn at_ms(ms: i64) -> Now {
 fn answers(call: &Call) -> Vec<(&'static str, Answer)> {
     let mut answers = match call {
         Call::List => lists(),
+        Call::Reverse { .. } => vec![("200 refunded", Answer::Refunded)],
         Call::Discard { .. } => intents("pi_2"),
         Call::Charge
         | Call::Fetch
@@ -303,6 +327,13 @@ fn lists() -> Vec<(&'static str, Answer)> {
         (
             "only another, succeeded",
             listed(&[("pi_2", IntentStatus::Succeeded)]),
+        ),
+        (
+            "two that succeeded",
+            listed(&[
+                ("pi_1", IntentStatus::Succeeded),
+                ("pi_2", IntentStatus::Succeeded),
+            ]),
         ),
         ("only another, open", listed(&[("pi_2", open)])),
     ]

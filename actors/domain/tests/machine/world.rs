@@ -15,11 +15,13 @@ use crate::{SECOND_MS, T0_MS, donation};
 pub enum Phase {
     Waiting { due_ms: i64 },
     OnWire(Request),
-    Done(Ending),
+    Done,
 }
 
-/// After faults have stopped, a donation ends within so many events: a list every five minutes for two days.
+/// After faults have stopped, a donation ends within so many events: a list every five minutes for two days, or for six
+/// where the gateway settles late.
 const CALM_STEPS_MAX: usize = 1_500;
+const CALM_STEPS_LATE_MAX: usize = 3 * CALM_STEPS_MAX;
 
 pub struct World<'a, M> {
     pub machine: &'a M,
@@ -28,6 +30,9 @@ pub struct World<'a, M> {
     pub oracle: Oracle,
     pub progress: Progress,
     pub phase: Phase,
+    /// How it ended; a surplus may be worked off yet.
+    pub ending: Option<Ending>,
+    settles_in_ms: i64,
     /// Sends that may be executed yet.
     pub on_way: Vec<Request>,
     /// Answers that may be delivered yet, or again.
@@ -43,13 +48,11 @@ pub fn run<M: Machine>(machine: &M, history: &History) -> Result<Story, Violatio
         machine,
         rules: history.rules,
         donation: donation(),
-        oracle: Oracle::new(
-            T0_MS,
-            history.rules.key_lifetime_ms,
-            history.rules.reconcile_bound_ms,
-        ),
+        oracle: Oracle::new(T0_MS, history.rules.key_lifetime_ms, history.settles_in_ms),
         progress: Progress::new(),
         phase: Phase::Waiting { due_ms: T0_MS },
+        ending: None,
+        settles_in_ms: history.settles_in_ms,
         on_way: Vec::new(),
         mail: Vec::new(),
         bytes: BTreeMap::new(),
@@ -64,7 +67,7 @@ pub fn run<M: Machine>(machine: &M, history: &History) -> Result<Story, Violatio
 
 impl<M: Machine> World<'_, M> {
     fn apply(&mut self, op: &Op) -> Result<(), Violation> {
-        if matches!(self.phase, Phase::Done(_)) {
+        if matches!(self.phase, Phase::Done) {
             return Ok(());
         }
         match *op {
@@ -186,8 +189,8 @@ impl<M: Machine> World<'_, M> {
     /// Nothing disturbs any more: every send is answered, every due time kept.
     fn calm(mut self, decisions: &[Decision]) -> Result<Story, Violation> {
         let mut decisions = decisions.iter();
-        for calm_steps in 0..CALM_STEPS_MAX {
-            if let Phase::Done(ending) = self.phase {
+        for calm_steps in 0..self.calm_steps_max() {
+            if let Some(ending) = self.end()? {
                 return Ok(Story {
                     ending,
                     progress: self.progress,
@@ -206,12 +209,53 @@ impl<M: Machine> World<'_, M> {
         Err(Violation::Stuck)
     }
 
+    /// Whether the gateway keeps its bound, so that proofs are proofs.
+    pub fn is_punctual(&self) -> bool {
+        self.settles_in_ms <= self.rules.reconcile_bound_ms
+    }
+
+    fn calm_steps_max(&self) -> usize {
+        if self.is_punctual() {
+            CALM_STEPS_MAX
+        } else {
+            CALM_STEPS_LATE_MAX
+        }
+    }
+
+    /// The ending, once nothing can follow: all that the gateway has left open is settled, and the news of it came.
+    fn end(&mut self) -> Result<Option<Ending>, Violation> {
+        let Some(ending) = self.ending.clone() else {
+            return Ok(None);
+        };
+        if self.is_punctual() {
+            return Ok(matches!(self.phase, Phase::Done).then_some(ending));
+        }
+        if matches!(self.phase, Phase::Done) {
+            self.oracle.settle_all();
+            let charged: Vec<_> = self.oracle.unreversed().into_iter().cloned().collect();
+            for intent in charged {
+                let answer = Answer::Intent(intent);
+                self.event(Event::Answered { send: 0, answer })?;
+            }
+        }
+        let is_through = matches!(self.phase, Phase::Done);
+        let unreversed = self.oracle.unreversed();
+        match ending.state {
+            State::Succeeded if !is_through => Ok(None),
+            State::Succeeded if unreversed.len() == 1 => Ok(Some(ending)),
+            State::Succeeded => Err(Violation::Unrefunded),
+            // It waits for a person, for each charge that was told not to be.
+            _ if self.progress.surplus.len() == unreversed.len() => Ok(Some(ending)),
+            _ => Err(Violation::Unrefunded),
+        }
+    }
+
     /// The send on the wire; if there is none, it is waited for.
     fn on_wire(&mut self) -> Result<Option<Request>, Violation> {
         for _ in 0..3 {
             match &self.phase {
                 Phase::OnWire(request) => return Ok(Some(request.clone())),
-                Phase::Done(_) => return Ok(None),
+                Phase::Done => return Ok(None),
                 Phase::Waiting { .. } if self.progress.state == State::Held => return Ok(None),
                 Phase::Waiting { .. } => self.wake()?,
             }
@@ -254,7 +298,7 @@ impl<M: Machine> World<'_, M> {
     }
 
     fn look_at_charges(&self) -> Result<(), Violation> {
-        if self.oracle.charged().len() > 1 {
+        if self.is_punctual() && self.oracle.charged().len() > 1 {
             return Err(Violation::DoubleCharge);
         }
         Ok(())

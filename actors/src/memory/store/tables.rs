@@ -110,7 +110,8 @@ impl Tables {
             return Err(impossible("the donation belongs to another shard"));
         }
         let version = row.pending.as_ref().map_or(0, |it| it.0.version);
-        if row.finish.is_some() || version != write.seen_version {
+        let is_over = row.finish.is_some() && write.pending.kind != PendingKind::Surplus;
+        if is_over || version != write.seen_version {
             return Ok(Advanced::Lost(Box::new(self.recorded(write.row))));
         }
         if let (Some(told), Some(history)) = (&write.told, &row.history)
@@ -133,7 +134,14 @@ impl Tables {
         let pending = row.pending.as_deref().cloned();
         let at_ms = write.finish.at_ms;
         self.set_finish(write.row, write.finish)?;
-        if let Some((mut pending, progress)) = pending {
+        if let Some(surplus) = write.surplus {
+            let pending = Pending {
+                version: version + 1,
+                due_ms: at_ms,
+                kind: PendingKind::Surplus,
+            };
+            self.set_pending(write.row, version + 1, pending, *surplus);
+        } else if let Some((mut pending, progress)) = pending {
             pending.due_ms = at_ms;
             self.set_pending(write.row, pending.version + 1, pending, progress);
         }
@@ -149,7 +157,8 @@ impl Tables {
         if row.finish.is_none() {
             return Err(impossible("the donation is not finished"));
         }
-        if let Some(pending) = row.pending.take() {
+        let is_settled = |pending: &mut Box<(Pending, Progress)>| !pending.1.has_surplus();
+        if let Some(pending) = row.pending.take_if(is_settled) {
             let key = (pending.0.due_ms, RowId(index as i64 + 1));
             self.shards.entry(row.shard).or_default().due.remove(&key);
         }

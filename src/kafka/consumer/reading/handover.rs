@@ -345,7 +345,7 @@ impl Reading<'_, '_> {
             tracing::error!(
                 target: "almoner::kafka",
                 "partition {partition}: the next offset is {next_offset}, and the log ends at {high}: it is another log, \
-                 or it was cut off. The partition is not read until the loss is accepted: almoner offsets accept-loss"
+                 or it was cut off. The partition is not read; if that is meant, start with --new-log"
             );
         }
         self.session.status.add_stopped(StoppedPartition {

@@ -1,0 +1,176 @@
+//! `almoner offsets …`: where the group stands in the log of the requests.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use almoner_actors::ports::{Done, Dropped, MarkWrite, Marked, Store, StoreError};
+use almoner_domain::ids::Shard;
+use clap::Subcommand;
+
+use super::{CommandError, ConfigFile, Problem, print};
+use crate::app::kafka_options;
+use crate::config::Config;
+use crate::kafka::error::KafkaError;
+use crate::kafka::positions::{Position, Positions};
+use crate::kafka::topics;
+use crate::store::sqlite::{BooksError, OpenError, SqliteStore};
+
+/// How long the broker may take to say what topics it has.
+const METADATA_WITHIN: Duration = Duration::from_secs(10);
+
+/// What to do with the offsets.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Go on where the log of a partition begins, though requests before that were never read.
+    ///
+    /// A partition stands still when the log has dropped what was to be read next: those requests are gone, and only a
+    /// person can say that nothing of them can be had back (from the front ends, from a mirror). This says so, for every
+    /// partition that has lost something or for those that are named. Nothing that the log still holds is left out. Every
+    /// instance must be stopped.
+    #[command(
+        after_help = "Example: almoner offsets accept-loss --config config/almoner.toml --partition 7"
+    )]
+    AcceptLoss(AcceptLoss),
+}
+
+#[derive(clap::Args, Debug)]
+struct AcceptLoss {
+    #[command(flatten)]
+    config: ConfigFile,
+
+    /// Only this partition; may be given more than once.
+    #[arg(long, value_name = "N")]
+    partition: Vec<u32>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The configuration is wrong, or the offsets could not be moved.
+pub fn run(args: Args) -> Result<(), CommandError> {
+    let Action::AcceptLoss(args) = args.action;
+    let config = args.config.load()?.config;
+    let accepted = accept(&config, &args.partition).map_err(problem)?;
+    print(&said(&accepted))
+}
+
+/// What was lost of a partition.
+struct Lost {
+    shard: Shard,
+    from: i64,
+    to: i64,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum NotAccepted {
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    #[error(transparent)]
+    Marks(#[from] BooksError),
+    #[error("the store did not take it: {0}")]
+    Write(#[from] StoreError),
+    #[error("partition {0} does not exist: the topic has {1}")]
+    NoSuchPartition(u32, u32),
+    #[error(
+        "of partition {shard} all below {committed} is committed, but its log ends at {high}: that is another log, and no \
+         loss; if that is meant, start with --new-log"
+    )]
+    AnotherLog {
+        shard: Shard,
+        committed: i64,
+        high: i64,
+    },
+}
+
+/// The store first: a mark that is ahead of the broker's offset is what a crash between the two leaves as well.
+fn accept(config: &Config, wanted: &[u32]) -> Result<Vec<Lost>, NotAccepted> {
+    let store = SqliteStore::open(&config.store.path)?;
+    let kafka = kafka_options(config);
+    let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
+    store.hold_to_partitions(partitions)?;
+    if let Some(beyond) = wanted.iter().find(|partition| **partition >= partitions) {
+        return Err(NotAccepted::NoSuchPartition(*beyond, partitions));
+    }
+    let is_wanted = |shard: Shard| wanted.is_empty() || wanted.contains(&shard.0);
+    let positions = Positions::new(&kafka, partitions)?;
+    let mut accepted = Vec::new();
+    for position in positions.read()?.iter().filter(|it| is_wanted(it.shard)) {
+        check_log(position)?;
+        let Some((from, to)) = position.lost() else {
+            continue;
+        };
+        let shard = position.shard;
+        mark(&store, shard, to)?;
+        accepted.push(Lost { shard, from, to });
+    }
+    let starts: Vec<_> = accepted.iter().map(|lost| (lost.shard, lost.to)).collect();
+    positions.move_to(&starts)?;
+    Ok(accepted)
+}
+
+fn check_log(position: &Position) -> Result<(), NotAccepted> {
+    match position.committed {
+        Some(committed) if committed > position.high => Err(NotAccepted::AnotherLog {
+            shard: position.shard,
+            committed,
+            high: position.high,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The store takes all below for done, as a new owner of the shard.
+fn mark(store: &SqliteStore, shard: Shard, next_offset: i64) -> Result<(), NotAccepted> {
+    let claimed = answer(|done| store.claim(shard, done))?;
+    let write = MarkWrite {
+        shard,
+        epoch: claimed.epoch,
+        next_offset,
+        stream_ms: claimed.stream_ms,
+    };
+    match answer(|done| store.mark(write, done))? {
+        Marked::Done => Ok(()),
+        Marked::Fenced => Err(StoreError::Stopped.into()), // nobody else can have the folder
+    }
+}
+
+fn answer<T>(call: impl FnOnce(Done<Result<T, StoreError>>)) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    Result<T, StoreError>: Dropped,
+{
+    let (sender, answered) = mpsc::channel();
+    call(Done::new(move |result| {
+        // The receiver waits below.
+        let _ = sender.send(result);
+    }));
+    answered.recv().unwrap_or(Err(StoreError::Stopped))
+}
+
+fn said(accepted: &[Lost]) -> String {
+    if accepted.is_empty() {
+        return "nothing is lost: every partition can be read on\n".to_owned();
+    }
+    let line = |lost: &Lost| {
+        let Lost { shard, from, to } = lost;
+        format!(
+            "partition {shard}: the loss of {} requests, offsets {from} to {}, is accepted; it is read on from {to}\n",
+            to - from,
+            to - 1
+        )
+    };
+    accepted.iter().map(line).collect()
+}
+
+fn problem(error: NotAccepted) -> CommandError {
+    let problem = Problem::new("the loss was not accepted").because(error);
+    CommandError::CouldNotRun(problem.hint("nothing was left out; it can be run again"))
+}

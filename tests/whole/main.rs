@@ -1,0 +1,10 @@
+//! The whole binary, in processes of its own, with a real broker protocol, real sockets and real files: what arrives
+//! and what dies around it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bad_input;
+mod network;
+// A harness offers more than each story takes.
+#[allow(dead_code, unused_imports)]
+mod support;
+mod way;

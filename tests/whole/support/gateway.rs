@@ -1,0 +1,69 @@
+//! The payment gateway: the simulator in a process of its own. What it did is read from its journal.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use almoner::simulator::{IntentView, intents_of_journal};
+
+use super::process::{Process, almoner};
+
+/// The only key that it takes.
+pub const API_KEY: &str = "sk_test_of_the_whole";
+
+/// The simulator, running or not. It keeps its address and its journal.
+pub struct GatewaySim {
+    folder: PathBuf,
+    args: Vec<String>,
+    addr: SocketAddr,
+    process: Option<Process>,
+}
+
+impl GatewaySim {
+    /// Starts it with more arguments (`--faults`, `--latency-ms`, …).
+    pub fn start(folder: &Path, args: &[&str]) -> Self {
+        let mut gateway = Self {
+            folder: folder.to_owned(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            process: None,
+        };
+        gateway.start_again();
+        gateway
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it again, at its address and with its journal.
+    pub fn start_again(&mut self) {
+        let mut command = almoner();
+        command
+            .arg("gateway-sim")
+            .args(["--listen", &self.addr.to_string()])
+            .arg("--data")
+            .arg(&self.folder)
+            .args(["--api-key", API_KEY])
+            .args(&self.args);
+        let mut process = Process::start("the gateway", &mut command);
+        let line = process.wait_line("gateway simulator listens on ");
+        let (_, rest) = line.split_once("listens on ").unwrap();
+        self.addr = rest.split(';').next().unwrap().parse().unwrap();
+        self.process = Some(process);
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("the gateway does not run")
+    }
+
+    /// Every intent, in order of creation.
+    pub fn intents(&self) -> Vec<IntentView> {
+        intents_of_journal(&self.folder).unwrap()
+    }
+}
