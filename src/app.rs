@@ -1,9 +1,11 @@
 //! One instance: everything is made here, in the order in which it is needed, and stopped in the opposite one.
 
+mod key_probe;
 mod restore;
 mod settings;
 mod vitals;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use actix_rt::{Arbiter, System, SystemRunner};
 use almoner_actors::gateway::GatewayActor;
 use almoner_actors::intake::ShardIntake;
-use almoner_actors::ports::{Clock, Done, Outcomes, Store};
+use almoner_actors::ports::{Clock, Done, Gateway, Letters, Outcomes, Store};
 use almoner_actors::telemetry::Telemetry;
 use almoner_actors::watchers::Watchers;
 use almoner_actors::world::{Alarm, Credits, World};
@@ -27,6 +29,7 @@ use restore::Restore;
 use crate::clock::{RandomDice, SystemClock};
 use crate::config::Config;
 use crate::gateway::{self, StripeGateway};
+use crate::io_thread::IoThread;
 use crate::kafka::campaigns::CampaignsReader;
 use crate::kafka::consumer::{Consumer, Prepared};
 use crate::kafka::error::KafkaError;
@@ -75,10 +78,13 @@ pub enum StartError {
     NewLog(almoner_actors::ports::StoreError),
 }
 
-/// The runtimes of a process: one for all I/O, and an arbiter for each core, whose actors' I/O runs on the former.
+/// The runtimes of a process: one for all I/O but the gateway's, and an arbiter for each core, whose actors' I/O runs on
+/// the former.
 pub struct Runtimes {
-    /// All I/O.
+    /// All I/O but the gateway's.
     pub io: &'static Runtime,
+    /// The calls of the gateway.
+    pub gateway: IoThread,
     arbiters: Vec<Arbiter>,
     /// Arbiters belong to a system; it does nothing by itself.
     _system: SystemRunner,
@@ -102,6 +108,7 @@ impl Runtimes {
         let arbiters = (0..cores).map(arbiter).collect::<Result<_, _>>()?;
         Ok(Self {
             io,
+            gateway: IoThread::start("gateway")?,
             arbiters,
             _system: system,
         })
@@ -132,6 +139,7 @@ pub struct App {
     pub store: Arc<SqliteStore>,
     /// What a person must know of.
     pub alarms: UnboundedReceiver<Alarm>,
+    gateway: Arc<StripeGateway>,
     consumer: Consumer,
     campaigns: CampaignsReader,
     outcomes: Arc<KafkaOutcomes>,
@@ -153,7 +161,8 @@ impl App {
             begin_new_log(&store)?;
         }
         let gateway_options = gateway_options(config);
-        let gateway = StripeGateway::new(&gateway_options, runtimes.io.handle().clone())?;
+        let io = runtimes.gateway.handle().clone();
+        let gateway = Arc::new(StripeGateway::new(&gateway_options, io)?);
         let kafka = kafka_options(config);
         let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
         store.hold_to_partitions(partitions)?;
@@ -172,14 +181,15 @@ impl App {
             };
             restore.catch_up(runtimes.io)?;
         }
-        let outcomes = Arc::new(KafkaOutcomes::start(&kafka)?);
+        let letters = Arc::clone(&store) as Arc<dyn Letters>;
+        let outcomes = Arc::new(KafkaOutcomes::start(&kafka, letters)?);
         let campaigns = read_campaigns(&kafka, &store, &outcomes)?;
         let prepared = Prepared::new(&kafka)?;
 
         let (alarm, alarms) = tokio::sync::mpsc::unbounded_channel();
         let world = Arc::new(World {
             store: Arc::clone(&store) as Arc<dyn Store>,
-            gateway: Arc::new(gateway),
+            gateway: Arc::clone(&gateway) as Arc<dyn Gateway>,
             outcomes: Arc::clone(&outcomes) as Arc<dyn Outcomes>,
             source: prepared.source(),
             clock: Arc::clone(&clock),
@@ -196,6 +206,7 @@ impl App {
             world,
             store,
             alarms,
+            gateway,
             consumer,
             campaigns,
             outcomes,
@@ -283,6 +294,7 @@ pub fn gateway_options(config: &Config) -> gateway::Options {
         connections_max: gateway.connections_max as usize,
         http2_prior_knowledge: gateway.http2_prior_knowledge,
         connections_h2: CONNECTIONS_H2,
+        ca_file: gateway.ca_file.clone().map(PathBuf::from),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod config;
 pub mod demo;
+pub mod dlq;
 pub mod gateway_sim;
 pub mod offsets;
 pub mod run;

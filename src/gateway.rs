@@ -9,10 +9,12 @@ pub mod currency;
 mod form;
 mod list;
 mod lister;
+mod probe;
 mod stripe;
-mod telemetry;
+pub(crate) mod telemetry;
 mod transport;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use almoner_domain::donation::Call;
 use almoner_domain::request::DonationRequest;
 use secrecy::SecretString;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
 use answers::{Expected, Useless};
@@ -30,6 +33,8 @@ use lister::Lister;
 use stripe::{Outgoing, Prepared, Requests, Unsendable};
 use telemetry::Telemetry;
 use transport::{Failure, Transport};
+
+pub(crate) use transport::trust;
 
 pub use list::{GatewayAmount, GatewayCharge, IntentList, ListError};
 
@@ -58,6 +63,9 @@ pub struct Options {
     pub http2_prior_knowledge: bool,
     /// How many connections there are with `http2_prior_knowledge`.
     pub connections_h2: usize,
+    /// A PEM file with the certificates of the authorities that the gateway's own is trusted by, in place of the public
+    /// ones.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Options with which there can be no client.
@@ -77,6 +85,9 @@ pub enum InvalidOptions {
     /// Bodies are frozen for a version of the API, so it cannot be any.
     #[error("this release does not speak version {0:?} of the gateway's API; choose one of {known:?}", known = api_versions())]
     ApiVersion(String),
+    /// Nobody could be trusted.
+    #[error("the gateway's ca_file {0}")]
+    CaFile(String),
     /// Nothing could ever be sent.
     #[error("the timeouts and the number of connections must be more than 0")]
     Nothing,
@@ -92,8 +103,12 @@ pub fn api_versions() -> Vec<&'static str> {
 pub struct StripeGateway {
     client: Arc<Client>,
     lister: Lister,
-    handle: Handle,
+    /// As many wait as the gateway actor lets be in flight.
+    asked: UnboundedSender<Asked>,
 }
+
+/// A call, and whom to tell.
+type Asked = (GatewayCall, Done<Answer>);
 
 struct Client {
     requests: Requests,
@@ -119,14 +134,16 @@ impl StripeGateway {
         }
         let client = Arc::new(Client {
             requests: Requests::new(&options.base_url, &options.api_key)?,
-            transport: Transport::new(options),
+            transport: Transport::new(options)?,
             telemetry: Telemetry::new(),
             version,
         });
+        let (asked, calls) = unbounded_channel();
+        handle.spawn(take_calls(Arc::clone(&client), handle.clone(), calls));
         Ok(Self {
             lister: Lister::new(Arc::clone(&client), &handle),
             client,
-            handle,
+            asked,
         })
     }
 }
@@ -140,8 +157,16 @@ impl Gateway for StripeGateway {
         if call.call == Call::List {
             return self.lister.ask(call, done);
         }
-        let client = Arc::clone(&self.client);
-        self.handle.spawn(async move {
+        // It fails only when the runtime has ended; the completion, dropped then, says so.
+        let _ = self.asked.send((call, done));
+    }
+}
+
+/// Begins the calls, on the runtime itself: begun from the actors' threads, each would wake it anew, and go out alone.
+async fn take_calls(client: Arc<Client>, handle: Handle, mut calls: UnboundedReceiver<Asked>) {
+    while let Some((call, done)) = calls.recv().await {
+        let client = Arc::clone(&client);
+        handle.spawn(async move {
             let began = Instant::now();
             let answer = client.answer(&call).await;
             client

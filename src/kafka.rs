@@ -11,7 +11,7 @@
 
 pub mod broker;
 pub mod campaigns;
-mod client_config;
+pub(crate) mod client_config;
 pub mod consumer;
 mod context;
 pub mod error;

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod audit;
+mod batched;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -9,6 +10,7 @@ pub mod config;
 pub mod demo;
 pub mod gateway;
 pub mod http;
+pub mod io_thread;
 pub mod kafka;
 pub mod logging;
 pub mod metrics;

@@ -1,15 +1,19 @@
 //! The metrics recorder: what is counted anywhere in the process is rendered for Prometheus.
 
 mod process;
+mod table;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Unit, describe_gauge, gauge};
+use almoner_actors::telemetry::Metric;
+use metrics::gauge;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval};
+
+pub use table::{page, table};
 
 /// Of every histogram `*_seconds`: 100 µs to 60 s.
 const SECONDS: [f64; 18] = [
@@ -51,12 +55,8 @@ impl Metrics {
             .set_buckets(&POWERS_OF_TWO)?
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
             .install_recorder()?;
-        describe_gauge!(
-            "almoner_build_info",
-            Unit::Count,
-            "1; the labels say what runs"
-        );
-        gauge!("almoner_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        table::described().for_each(Metric::describe);
+        gauge!(table::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         let upkeep = runtime.spawn(keep_up(recorder.clone()));
         Ok(Self {
             recorder,

@@ -3,7 +3,7 @@
 //! It behaves as Stripe's documents say: idempotency keys that store the first answer (500s included) for a day and
 //! then execute anew, lists that are read-after-write, searches that lag, intents that charge at most once, requests
 //! that are carried out after their callers gave up. What it did stands in a journal that survives being killed. It
-//! is the outside world: it shares no code with the product that it judges.
+//! is the outside world: it shares no code with the product that it judges, but for how bytes are handed to the kernel.
 //!
 //! A card's behaviour is read from its payment method's name; every other `pm_…` is charged.
 //!

@@ -1,6 +1,8 @@
 //! The campaign actor: is it open, is the currency right, is it within its limits, how much of it is in flight. There
-//! is one per campaign and shard, so that a viral campaign uses every core.
+//! is one per campaign and shard, so that a viral campaign uses every core. The actor keeps what is known up to date;
+//! while it is, users judge by it themselves (they live on the same arbiter), and no message is sent.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,22 +17,28 @@ use crate::limiter::Limiter;
 use crate::ports::{Done, StoreError};
 use crate::shard::ShardContext;
 use crate::user::{Checked, User};
+use crate::world::Settings;
 
 /// How long a campaign takes nothing once its declines exceeded their limit.
 const CARD_TESTING_PAUSE_MS: i64 = 60_000;
 
-/// One campaign in one shard.
+/// The actor of one campaign in one shard: it reads what is known of the campaign, and counts declines.
 pub struct Campaign {
     shard: Rc<ShardContext>,
     id: CampaignId,
-    known: Known,
+    admission: Rc<Admission>,
     /// Checks that wait for the campaign to be read. The router's credits bound them.
     waiting: Vec<Check>,
-    in_flight: Arc<AtomicUsize>,
-    donations: Limiter,
     declines: Limiter,
+}
+
+/// What decides whether a donation of the campaign may be charged.
+pub(crate) struct Admission {
+    known: RefCell<Known>,
+    in_flight: Arc<AtomicUsize>,
+    donations: RefCell<Limiter>,
     /// Too many cards were declined: it is taken for card testing until then (boot clock).
-    blocked_until_ms: i64,
+    blocked_until_ms: Cell<i64>,
 }
 
 /// What is known of the campaign.
@@ -51,7 +59,7 @@ pub struct Check {
     /// The donation.
     pub donation: Arc<Donation>,
     /// Who asks.
-    pub reply: Addr<User>,
+    pub reply: Arc<Addr<User>>,
 }
 
 /// One charge of the campaign in flight. It counts until it is dropped, however that comes: a crash of the actor that
@@ -82,52 +90,87 @@ impl Drop for InFlight {
 }
 
 impl Campaign {
-    /// A campaign of which nothing is known yet.
+    /// The actor that keeps `admission` up to date.
     #[must_use]
-    pub fn new(shard: Rc<ShardContext>, id: CampaignId) -> Self {
-        let settings = &shard.world.settings;
-        let donations = Limiter::per_minute(settings.campaign_per_minute_max);
-        let declines = Limiter::per_minute(settings.campaign_declines_per_minute_max);
+    pub(crate) fn new(shard: Rc<ShardContext>, id: CampaignId, admission: Rc<Admission>) -> Self {
+        let declines_max = shard.world.settings.campaign_declines_per_minute_max;
         Self {
             shard,
             id,
-            known: Known::Reading,
+            admission,
             waiting: Vec::new(),
-            in_flight: Arc::default(),
-            donations,
-            declines,
-            blocked_until_ms: i64::MIN,
+            declines: Limiter::per_minute(declines_max),
         }
+    }
+
+    fn is_reading(&self) -> bool {
+        matches!(*self.admission.known.borrow(), Known::Reading)
     }
 
     fn read(&mut self, ctx: &Context<Self>) {
         use actix::prelude::AsyncContext;
-        self.known = Known::Reading;
-        self.shard
-            .world
-            .store
-            .campaign(self.id.clone(), Done::to(ctx.address().recipient(), Read));
+        self.admission.known.replace(Known::Reading);
+        let done = Done::to(Arc::new(ctx.address()), Read);
+        self.shard.world.store.campaign(self.id.clone(), done);
     }
 
-    fn is_stale(&self) -> bool {
-        match self.known {
-            Known::Reading => false,
-            Known::As { read_ms, .. } => {
-                self.shard.world.clock.boot_ms() - read_ms
-                    > self.shard.world.settings.campaign_ttl_ms
+    /// Answers all whose campaign is known by now.
+    fn answer_waiting(&mut self) {
+        let now_ms = self.shard.world.clock.boot_ms();
+        let settings = &self.shard.world.settings;
+        for check in std::mem::take(&mut self.waiting) {
+            match self.admission.judge(&check.donation, settings, now_ms) {
+                Some((verdict, in_flight)) => check.reply.do_send(Checked {
+                    id: check.donation.request.id,
+                    verdict,
+                    in_flight,
+                }),
+                None => self.waiting.push(check),
             }
         }
     }
+}
 
-    /// The verdict, and the charge that it lets be in flight.
-    fn judge(&mut self, donation: &Donation) -> (Verdict, Option<InFlight>) {
-        let settings = &self.shard.world.settings;
-        let refusal = match &self.known {
-            Known::As {
-                facts: Some(facts), ..
-            } => facts.refuses(&donation.request),
-            _ if settings.unknown_campaigns_accepted => None,
-            _ => Some(Reason::CampaignNotFound),
+impl Admission {
+    /// Of a campaign of which nothing is known yet.
+    #[must_use]
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let donations = Limiter::per_minute(settings.campaign_per_minute_max);
+        Self {
+            known: RefCell::new(Known::Reading),
+            in_flight: Arc::default(),
+            donations: RefCell::new(donations),
+            blocked_until_ms: Cell::new(i64::MIN),
+        }
+    }
+
+    /// The verdict, and the charge that it lets be in flight; none while nothing is known that is young enough: then
+    /// the actor is to be asked.
+    pub(crate) fn judge(
+        &self,
+        donation: &Donation,
+        settings: &Settings,
+        now_boot_ms: i64,
+    ) -> Option<(Verdict, Option<InFlight>)> {
+        match &*self.known.borrow() {
+            Known::As { facts, read_ms } if now_boot_ms - read_ms <= settings.campaign_ttl_ms => {
+                Some(self.judge_by(facts.as_deref(), donation, settings, now_boot_ms))
+            }
+            Known::As { .. } | Known::Reading => None,
+        }
+    }
+
+    fn judge_by(
+        &self,
+        facts: Option<&CampaignFacts>,
+        donation: &Donation,
+        settings: &Settings,
+        now_boot_ms: i64,
+    ) -> (Verdict, Option<InFlight>) {
+        let refusal = match facts {
+            Some(facts) => facts.refuses(&donation.request),
+            None if settings.unknown_campaigns_accepted => None,
+            None => Some(Reason::CampaignNotFound),
         };
         if let Some(reason) = refusal {
             return (Verdict::Refuse { reason }, None);
@@ -136,21 +179,12 @@ impl Campaign {
         if self.in_flight.load(Ordering::Relaxed) >= settings.campaign_in_flight_max {
             return (Verdict::Queue, None);
         }
-        let now_ms = self.shard.world.clock.boot_ms();
-        if now_ms < self.blocked_until_ms || !self.donations.take(now_ms) {
+        let is_blocked = now_boot_ms < self.blocked_until_ms.get();
+        if is_blocked || !self.donations.borrow_mut().take(|| now_boot_ms) {
             let reason = Reason::VelocityBlocked;
             return (Verdict::Refuse { reason }, None);
         }
         (Verdict::Charge, Some(InFlight::of(&self.in_flight)))
-    }
-
-    fn answer(&mut self, check: Check) {
-        let (verdict, in_flight) = self.judge(&check.donation);
-        check.reply.do_send(Checked {
-            id: check.donation.request.id,
-            verdict,
-            in_flight,
-        });
     }
 }
 
@@ -173,12 +207,11 @@ impl Handler<Check> for Campaign {
     type Result = ();
 
     fn handle(&mut self, check: Check, ctx: &mut Self::Context) {
-        if self.is_stale() {
+        self.waiting.push(check);
+        self.answer_waiting();
+        // What is known is too old.
+        if !self.waiting.is_empty() && !self.is_reading() {
             self.read(ctx);
-        }
-        match self.known {
-            Known::Reading => self.waiting.push(check),
-            Known::As { .. } => self.answer(check),
         }
     }
 }
@@ -188,8 +221,10 @@ impl Handler<CardDeclined> for Campaign {
 
     fn handle(&mut self, _: CardDeclined, _: &mut Self::Context) {
         let now_ms = self.shard.world.clock.boot_ms();
-        if !self.declines.take(now_ms) {
-            self.blocked_until_ms = now_ms + CARD_TESTING_PAUSE_MS;
+        if !self.declines.take(|| now_ms) {
+            self.admission
+                .blocked_until_ms
+                .set(now_ms + CARD_TESTING_PAUSE_MS);
         }
     }
 }
@@ -201,13 +236,11 @@ impl Handler<Read> for Campaign {
         use actix::prelude::AsyncContext;
         match result {
             Ok(facts) => {
-                self.known = Known::As {
+                self.admission.known.replace(Known::As {
                     facts,
                     read_ms: self.shard.world.clock.boot_ms(),
-                };
-                for check in std::mem::take(&mut self.waiting) {
-                    self.answer(check);
-                }
+                });
+                self.answer_waiting();
             }
             Err(_) => {
                 ctx.run_later(crate::user::STORE_PAUSE, |campaign, ctx| campaign.read(ctx));

@@ -1,6 +1,8 @@
 //! The gateway actor: spends the instance's share of the gateway's budget, campaigns in turn, under a breaker. It
 //! never decides about a donation; it sends what was permitted, once, and passes the answer on.
 
+mod landings;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use almoner_domain::donation::{Call, Donation};
 use almoner_domain::ids::DonationId;
 use tokio::time::Instant;
 
+use self::landings::{Landed, Landings, Look};
 use crate::breaker::{Admit, Breaker, BreakerSignal};
 use crate::budget::{Budget, Endpoint};
 use crate::guard::{self, Policy, Report};
@@ -38,6 +41,8 @@ pub struct GatewayActor {
     breaker: Breaker,
     /// Calls on the wire: each gives itself back when it is answered or dropped, so that a crash here leaks none.
     in_flight: Arc<AtomicUsize>,
+    /// Made when the actor starts, since it needs the actor's address.
+    landings: Option<Arc<Landings>>,
     /// The timer that goes on when there is budget again, or the breaker may let a probe through.
     timer: Option<SpawnHandle>,
 }
@@ -66,7 +71,7 @@ pub struct Charge {
 /// Who is told of a send: of its answer, or, when it is dropped on the way, that it did not go out. So no crash and no
 /// full stop of the gateway actor leaves a donation without an answer.
 pub struct Reply {
-    to: Option<Addr<User>>,
+    to: Option<Arc<Addr<User>>>,
     id: DonationId,
     send: u16,
 }
@@ -78,15 +83,6 @@ pub struct Permit {
     pub lease: Arc<Lease>,
     /// When the permitting write was acknowledged, boot clock.
     pub permitted_at_boot_ms: i64,
-}
-
-/// A call came back.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Landed {
-    call: &'static str,
-    signal: BreakerSignal,
-    sent_at_boot_ms: i64,
 }
 
 /// The share of the account's budget that this instance has: its owned partitions over all.
@@ -102,7 +98,7 @@ pub struct Share {
 impl Reply {
     /// The user is told of this send.
     #[must_use]
-    pub fn new(to: Addr<User>, id: DonationId, send: u16) -> Self {
+    pub fn new(to: Arc<Addr<User>>, id: DonationId, send: u16) -> Self {
         let to = Some(to);
         Self { to, id, send }
     }
@@ -160,7 +156,7 @@ impl GatewayActor {
                 });
             }
         };
-        guard::start_in(arbiter, move || Self::new(world), Policy::SERVICE, report)
+        guard::start_in(arbiter, move || Self::new(world), &Policy::SERVICE, report)
     }
 
     /// A gateway actor with nothing in flight.
@@ -179,39 +175,70 @@ impl GatewayActor {
             budget,
             breaker: Breaker::new(),
             in_flight: Arc::default(),
+            landings: None,
             timer: None,
         }
     }
 
     /// Sends as much as budget, breaker and the bound on calls in flight allow.
-    fn pump(&mut self, ctx: &mut Context<Self>) {
-        let is_open = self.breaker.is_open(self.world.clock.boot_ms());
+    fn pump(&mut self, now_boot_ms: i64, ctx: &mut Context<Self>) {
+        let is_open = self.breaker.is_open(now_boot_ms);
         self.world.credits.gateway_usable(!is_open);
         if is_open {
             return self.pump_later(BREAKER_LOOK, ctx);
         }
-        while self.in_flight.load(Ordering::Relaxed) < self.world.settings.gateway_in_flight_max {
+        while self.has_room() {
             let now = Instant::now();
             let Some(charge) = self.next.take().or_else(|| self.pop(now, ctx)) else {
                 return;
             };
-            let now_ms = self.world.clock.boot_ms();
-            if !charge
-                .permit
-                .is_valid(now_ms, self.world.settings.send_deadline_ms)
-            {
-                continue; // dropped, its reply says so; it must not cost what others could be sent by
+            if !self.try_send(*charge, now, now_boot_ms, ctx) {
+                return;
             }
-            if let Err(wait) = self.budget.try_take(endpoint(&charge.call), now) {
-                self.next = Some(charge);
-                return self.pump_later(wait, ctx);
-            }
-            if let Admit::No { .. } = self.breaker.admit(now_ms) {
-                self.next = Some(charge);
-                return self.pump_later(BREAKER_LOOK, ctx);
-            }
-            self.send(*charge, now_ms, ctx);
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) < self.world.settings.gateway_in_flight_max
+    }
+
+    /// Whether a charge that comes now need not wait: nothing else does, and its endpoint has budget.
+    fn is_free_for(&mut self, charge: &Charge, now: Instant, now_boot_ms: i64) -> bool {
+        self.next.is_none()
+            && self.lanes.is_empty()
+            && self.has_room()
+            && !self.breaker.is_open(now_boot_ms)
+            && self
+                .budget
+                .pass_endpoint(endpoint(&charge.call), now)
+                .is_ok()
+    }
+
+    /// Sends it, unless budget or breaker forbid: then it is the next one. Says whether another may be tried.
+    fn try_send(
+        &mut self,
+        charge: Charge,
+        now: Instant,
+        now_boot_ms: i64,
+        ctx: &mut Context<Self>,
+    ) -> bool {
+        let deadline_ms = self.world.settings.send_deadline_ms;
+        if !charge.permit.is_valid(now_boot_ms, deadline_ms) {
+            return true; // dropped, its reply says so; it must not cost what others could be sent by
+        }
+        let wait = match self.budget.try_take(endpoint(&charge.call), now) {
+            Err(wait) => wait,
+            Ok(()) => match self.breaker.admit(now_boot_ms) {
+                Admit::No { .. } => BREAKER_LOOK,
+                Admit::Yes | Admit::Probe => {
+                    self.send(charge, now_boot_ms, ctx);
+                    return true;
+                }
+            },
+        };
+        self.next = Some(Box::new(charge));
+        self.pump_later(wait, ctx);
+        false
     }
 
     /// The next one of an endpoint that has budget; if there is none, it is looked for again when one has.
@@ -234,9 +261,14 @@ impl GatewayActor {
         if self.timer.is_none() {
             self.timer = Some(ctx.run_later(pause, |gateway, ctx| {
                 gateway.timer = None;
-                gateway.pump(ctx);
+                gateway.pump(gateway.world.clock.boot_ms(), ctx);
             }));
         }
+    }
+
+    fn landings(&mut self, ctx: &Context<Self>) -> Arc<Landings> {
+        let make = || Arc::new(Landings::of(&ctx.address()));
+        Arc::clone(self.landings.get_or_insert_with(make))
     }
 
     fn send(&mut self, charge: Charge, now_boot_ms: i64, ctx: &Context<Self>) {
@@ -250,7 +282,7 @@ impl GatewayActor {
         } = charge;
         // A list waits for the next reading with all others: it holds no connection meanwhile.
         let on_the_wire = (call != Call::List).then(|| OnTheWire::of(&self.in_flight));
-        let gateway = ctx.address();
+        let landings = self.landings(ctx);
         let who = Who {
             user: hash(donation.request.user_id.as_str()),
             campaign: campaign_hash(&donation),
@@ -264,7 +296,7 @@ impl GatewayActor {
                 BreakerSignal::of(&answer, who.user, who.campaign)
             };
             drop(on_the_wire);
-            gateway.do_send(Landed {
+            landings.push(Landed {
                 call: name,
                 signal,
                 sent_at_boot_ms: now_boot_ms,
@@ -280,6 +312,22 @@ impl GatewayActor {
             },
             done,
         );
+    }
+}
+
+impl GatewayActor {
+    fn landed(&mut self, landed: &Landed, now: Instant, now_boot_ms: i64) {
+        let took_ms = now_boot_ms - landed.sent_at_boot_ms;
+        self.world.telemetry.gateway_ms(landed.call, took_ms);
+        match landed.signal {
+            BreakerSignal::Busy => self.budget.on_rate_limited(now),
+            BreakerSignal::Works => {
+                self.world.credits.accept_key();
+                self.budget.on_success(now);
+            }
+            _ => {}
+        }
+        self.breaker.answered(landed.signal, now_boot_ms);
     }
 }
 
@@ -331,6 +379,7 @@ impl Supervised for GatewayActor {
         self.world.telemetry.actor_restarted("gateway");
         self.timer = None;
         self.pump_later(BREAKER_LOOK, ctx);
+        ctx.address().do_send(Look); // what came back meanwhile woke nobody
     }
 }
 
@@ -338,6 +387,12 @@ impl Handler<Charge> for GatewayActor {
     type Result = ();
 
     fn handle(&mut self, charge: Charge, ctx: &mut Self::Context) {
+        let now_boot_ms = self.world.clock.boot_ms();
+        let now = Instant::now();
+        if self.is_free_for(&charge, now, now_boot_ms) {
+            self.try_send(charge, now, now_boot_ms, ctx);
+            return;
+        }
         let age_ms = self.world.clock.wall_ms() - charge.donation.accepted_at_ms;
         let urgent = self.world.settings.rules.key_usable_ms() - age_ms
             < URGENT_MS.min(self.world.settings.rules.key_usable_ms() / 3);
@@ -348,42 +403,26 @@ impl Handler<Charge> for GatewayActor {
             urgent,
             Box::new(charge),
         );
-        self.pump(ctx);
+        self.pump(now_boot_ms, ctx);
     }
 }
 
-impl Handler<Landed> for GatewayActor {
+impl Handler<Look> for GatewayActor {
     type Result = ();
 
-    fn handle(
-        &mut self,
-        Landed {
-            call,
-            signal,
-            sent_at_boot_ms,
-        }: Landed,
-        ctx: &mut Self::Context,
-    ) {
-        let now_ms = self.world.clock.boot_ms();
-        self.world
-            .telemetry
-            .gateway_ms(call, now_ms - sent_at_boot_ms);
-        match signal {
-            BreakerSignal::Busy => self.budget.on_rate_limited(Instant::now()),
-            BreakerSignal::Works => {
-                self.world.credits.accept_key();
-                self.budget.on_success(Instant::now());
-            }
-            _ => {}
+    fn handle(&mut self, _: Look, ctx: &mut Self::Context) {
+        let landed = self.landings(ctx).take();
+        let (now, now_boot_ms) = (Instant::now(), self.world.clock.boot_ms());
+        for landed in landed {
+            self.landed(&landed, now, now_boot_ms);
         }
-        self.breaker.answered(signal, now_ms);
-        let is_closed = !self.breaker.is_open(now_ms);
+        let is_closed = !self.breaker.is_open(now_boot_ms);
         self.world.telemetry.gateway(
             self.in_flight.load(Ordering::Relaxed),
             self.lanes.len(),
             is_closed,
         );
-        self.pump(ctx);
+        self.pump(now_boot_ms, ctx);
     }
 }
 
@@ -392,6 +431,6 @@ impl Handler<Share> for GatewayActor {
 
     fn handle(&mut self, Share { owned, all }: Share, ctx: &mut Self::Context) {
         self.budget.set_share(owned, all);
-        self.pump(ctx);
+        self.pump(self.world.clock.boot_ms(), ctx);
     }
 }

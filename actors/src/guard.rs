@@ -22,7 +22,7 @@ use tokio::time::{Instant, Sleep, sleep};
 /// `cancel_future`: actix counts handles anew after a restart, and a late cancellation hits another future.
 ///
 /// `report` is called on the actor's thread. An arbiter that is torn down drops its guards without a report.
-pub fn start<A>(actor: A, policy: Policy, report: impl Fn(Report) + 'static) -> Addr<A>
+pub fn start<A>(actor: A, policy: &'static Policy, report: impl Fn(Report) + 'static) -> Addr<A>
 where
     A: Actor<Context = Context<A>> + Supervised,
 {
@@ -38,7 +38,7 @@ where
 pub fn start_in<A>(
     arbiter: &ArbiterHandle,
     make: impl FnOnce() -> A + Send + 'static,
-    policy: Policy,
+    policy: &'static Policy,
     report: impl Fn(Report) + Send + 'static,
 ) -> Addr<A>
 where
@@ -132,7 +132,7 @@ where
 {
     /// `None` once it ended.
     context: Option<ContextFut<A, Context<A>>>,
-    policy: Policy,
+    policy: &'static Policy,
     report: F,
     /// `None` as long as it never crashed: of a million actors nearly all.
     trouble: Option<Box<Trouble>>,
@@ -180,7 +180,7 @@ where
     A: Actor<Context = Context<A>> + Supervised,
     F: Fn(Report),
 {
-    fn new(context: ContextFut<A, Context<A>>, policy: Policy, report: F) -> Self {
+    fn new(context: ContextFut<A, Context<A>>, policy: &'static Policy, report: F) -> Self {
         Self {
             context: Some(context),
             policy,

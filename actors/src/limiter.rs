@@ -35,11 +35,11 @@ impl Limiter {
         }))
     }
 
-    /// Takes one, if there is one. `now_ms` is the boot clock.
-    pub fn take(&mut self, now_ms: i64) -> bool {
+    /// Takes one, if there is one. `now_ms` reads the boot clock, where there is a limit.
+    pub fn take(&mut self, now_ms: impl FnOnce() -> i64) -> bool {
         match &mut self.0 {
             None => true,
-            Some(limited) => limited.at(now_ms).check().is_ok(),
+            Some(limited) => limited.at(now_ms()).check().is_ok(),
         }
     }
 }

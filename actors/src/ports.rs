@@ -4,6 +4,7 @@
 
 mod done;
 mod intake;
+mod letters;
 mod store;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use almoner_domain::request::DonationRequest;
 
 pub use done::{Done, Dropped};
 pub use intake::{Admission, Header, Intake, LogRange, RawRecord, TimestampType};
+pub use letters::{KeptLetter, Letters};
 pub use store::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, DayTotal, Finish, FinishWrite,
     Finished, FirstState, MarkWrite, Marked, Pending, Recorded, RowId, SendRow, Store, StoreError,
@@ -98,8 +100,8 @@ pub trait Outcomes: Send + Sync {
     /// Calls `done` once the broker acknowledged the message; publishing it again only makes another copy.
     fn publish(&self, message: Message, done: Done<Result<(), PublishError>>);
 
-    /// Calls `done` once the broker acknowledged the letter. A letter that is larger than the broker takes is cut,
-    /// with its length and SHA-256 in headers.
+    /// Calls `done` once the broker acknowledged the letter. A letter that is larger than the broker takes is cut, with
+    /// its length and SHA-256 in headers, after the whole one was kept ([`Letters`]).
     fn dead_letter(&self, letter: DeadLetter, done: Done<Result<(), PublishError>>);
 
     /// Calls `done` once the broker acknowledged the record on its right partition.

@@ -49,7 +49,8 @@ pub struct Router {
     takeover: u64,
     log_generation: u32,
     offsets: Offsets,
-    flights: HashMap<DonationId, Flight, foldhash::fast::FixedState>,
+    /// Boxed, since the table has room for more than it holds, and grows.
+    flights: HashMap<DonationId, Box<Flight>, foldhash::fast::FixedState>,
     /// Publishes of flights so far.
     publishes: u64,
     /// Answers to records, by offset, that are on their way to the broker and belong to no flight: rejections, dead
@@ -299,6 +300,14 @@ impl Router {
         }
     }
 
+    /// The router's own address, for completions.
+    fn address(&self, ctx: &Context<Self>) -> Arc<Addr<Self>> {
+        match &self.shard {
+            Some(shard) => Arc::clone(&shard.router),
+            None => Arc::new(ctx.address()),
+        }
+    }
+
     fn is_drained(&self) -> bool {
         self.flights.is_empty() && self.loose.is_empty()
     }
@@ -321,7 +330,7 @@ impl Actor for Router {
             self.shard = Some(ShardContext::new(
                 Arc::clone(&self.world),
                 self.id,
-                ctx.address(),
+                Arc::new(ctx.address()),
                 self.gateway.clone(),
                 Arc::clone(&self.lease),
             ));

@@ -9,7 +9,7 @@ use almoner_domain::donation::Now;
 use almoner_domain::ids::{CampaignId, Shard};
 use hashbrown::HashMap;
 
-use crate::campaign::Campaign;
+use crate::campaign::{Admission, Campaign};
 use crate::gateway::GatewayActor;
 use crate::guard::{self, Policy, Report};
 use crate::lease::Lease;
@@ -23,7 +23,7 @@ pub struct ShardContext {
     /// Which shard this is.
     pub shard: Shard,
     /// Its router.
-    pub router: Addr<Router>,
+    pub router: Arc<Addr<Router>>,
     /// The instance's gateway actor.
     pub gateway: Addr<GatewayActor>,
     /// The right to send.
@@ -37,10 +37,16 @@ pub struct ShardContext {
     campaigns: RefCell<HashMap<CampaignId, CampaignSlot, foldhash::fast::FixedState>>,
 }
 
+/// A campaign whose actor runs, as the users of the shard see it.
+pub(crate) struct RunningCampaign {
+    pub(crate) address: Addr<Campaign>,
+    pub(crate) admission: Rc<Admission>,
+}
+
 /// A campaign's actor. Times are of the boot clock.
 enum CampaignSlot {
     Running {
-        addr: Addr<Campaign>,
+        campaign: Rc<RunningCampaign>,
         last_used_ms: i64,
     },
     Quarantined {
@@ -54,7 +60,7 @@ impl ShardContext {
     pub fn new(
         world: Arc<World>,
         shard: Shard,
-        router: Addr<Router>,
+        router: Arc<Addr<Router>>,
         gateway: Addr<GatewayActor>,
         lease: Arc<Lease>,
     ) -> Rc<Self> {
@@ -80,37 +86,53 @@ impl ShardContext {
         }
     }
 
-    /// The campaign's actor, started if it does not run; none while it is quarantined.
-    pub fn campaign(self: &Rc<Self>, id: &CampaignId) -> Option<Addr<Campaign>> {
-        let now_ms = self.world.clock.boot_ms();
+    /// The campaign, its actor started if it does not run; none while it is quarantined.
+    pub(crate) fn campaign(
+        self: &Rc<Self>,
+        id: &CampaignId,
+        now_ms: i64,
+    ) -> Option<Rc<RunningCampaign>> {
         let mut campaigns = self.campaigns.borrow_mut();
         match campaigns.get_mut(id) {
-            Some(CampaignSlot::Running { addr, last_used_ms }) => {
+            Some(CampaignSlot::Running {
+                campaign,
+                last_used_ms,
+            }) => {
                 *last_used_ms = now_ms;
-                return Some(addr.clone());
+                return Some(Rc::clone(campaign));
             }
             Some(CampaignSlot::Quarantined { until_ms }) if now_ms < *until_ms => return None,
             Some(CampaignSlot::Quarantined { .. }) | None => {}
         }
-        let addr = self.start_campaign(id.clone());
+        let campaign = Rc::new(self.start_campaign(id.clone()));
         let slot = CampaignSlot::Running {
-            addr: addr.clone(),
+            campaign: Rc::clone(&campaign),
             last_used_ms: now_ms,
         };
         campaigns.insert(id.clone(), slot);
-        Some(addr)
+        Some(campaign)
     }
 
-    fn start_campaign(self: &Rc<Self>, id: CampaignId) -> Addr<Campaign> {
-        let (router, name) = (self.router.clone(), id.clone());
+    fn start_campaign(self: &Rc<Self>, id: CampaignId) -> RunningCampaign {
+        let (shard, name) = (Rc::clone(self), id.clone());
         let report = move |report: Report| {
-            router.do_send(CampaignReport {
+            shard.router.do_send(CampaignReport {
                 campaign_id: name.clone(),
                 report,
             })
         };
-        self.world.telemetry.actors_started("campaign");
-        guard::start(Campaign::new(Rc::clone(self), id), Policy::ENTITY, report)
+        self.world.telemetry.campaign_started();
+        let admission = Rc::new(Admission::new(&self.world.settings));
+        let actor = Campaign::new(Rc::clone(self), id, Rc::clone(&admission));
+        RunningCampaign {
+            address: guard::start(actor, &Policy::ENTITY, report),
+            admission,
+        }
+    }
+
+    /// The shard is let go: its campaigns' actors stop once nobody else has their addresses.
+    pub(crate) fn let_campaigns_go(&self) {
+        self.campaigns.borrow_mut().clear();
     }
 
     /// The campaign's actor is gone: until then (boot clock) it is not started again.

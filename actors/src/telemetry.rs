@@ -1,153 +1,118 @@
 //! What the actors count and measure: every name stands here once, the handles are held, and no donation costs a
 //! look-up. Names end in their unit; ids never become labels.
 
+mod metric;
+
 use almoner_domain::dead_letter::DeadLetter;
 use almoner_domain::donation::{Ending, IllegalTransition, State};
 use almoner_domain::ids::{DonationId, Shard};
 use almoner_domain::outcome::{Reason, Rejection, RejectionReason};
-use metrics::{Counter, Gauge, Histogram, Unit};
+use metrics::{Counter, Gauge, Histogram};
 
 use crate::ports::PublishError;
+pub use metric::{Kind, Metric};
 
-/// One metric: its name, unit, kind and meaning. Docs and dashboards are checked against this table.
-pub const METRICS: &[(&str, Kind, Unit, &str)] = &[
-    (
+/// Every metric of the actors.
+pub const METRICS: &[Metric] = &[
+    Metric::counter(
         "almoner_donations_total",
-        Kind::Counter,
-        Unit::Count,
-        "Finished donations by status and reason",
+        &["status", "reason"],
+        "Finished donations",
     ),
-    (
+    Metric::counter(
         "almoner_requests_rejected_total",
-        Kind::Counter,
-        Unit::Count,
-        "Refused requests by reason",
+        &["reason"],
+        "Refused requests",
     ),
-    (
+    Metric::counter(
         "almoner_dead_letters_total",
-        Kind::Counter,
-        Unit::Count,
-        "Records that could not be processed, by reason",
+        &["reason"],
+        "Records that could not be processed",
     ),
-    (
+    Metric::histogram(
         "almoner_stage_duration_seconds",
-        Kind::Histogram,
-        Unit::Seconds,
-        "Time by stage: gateway, whole",
+        &["stage"],
+        "Time of a stage: gateway, whole",
     ),
-    (
+    Metric::gauge(
         "almoner_gateway_in_flight",
-        Kind::Gauge,
-        Unit::Count,
+        &[],
         "Calls to the gateway on the wire",
     ),
-    (
+    Metric::gauge(
         "almoner_gateway_waiting",
-        Kind::Gauge,
-        Unit::Count,
+        &[],
         "Sends that wait for budget or breaker",
     ),
-    (
+    Metric::gauge(
         "almoner_gateway_breaker_open",
-        Kind::Gauge,
-        Unit::Count,
+        &[],
         "1 while the breaker is not closed",
     ),
-    (
-        "almoner_flights",
-        Kind::Gauge,
-        Unit::Count,
-        "Donations in flight, by partition",
-    ),
-    (
+    Metric::gauge("almoner_flights", &["partition"], "Donations in flight"),
+    Metric::gauge(
         "almoner_pending",
-        Kind::Gauge,
-        Unit::Count,
-        "Donations that the store drives on, by partition",
+        &["partition"],
+        "Donations that the store drives on",
     ),
-    (
+    Metric::gauge(
         "almoner_unknown",
-        Kind::Gauge,
-        Unit::Count,
-        "Donations of which money may have moved, by partition",
+        &["partition"],
+        "Donations of which money may have moved",
     ),
-    (
+    Metric::gauge(
         "almoner_surplus",
-        Kind::Gauge,
-        Unit::Count,
-        "Donations that the gateway charged beside what was told, and that is not refunded yet, by partition",
+        &["partition"],
+        "Donations that the gateway charged beside what was told, and that is not refunded yet",
     ),
-    (
+    Metric::counter(
         "almoner_surplus_charges_total",
-        Kind::Counter,
-        Unit::Count,
-        "Charges that the gateway made beside what was told, by what was told: those beside `succeeded` are refunded, \
-         the others wait for a person",
+        &["told"],
+        "Charges that the gateway made beside what was told: those beside `succeeded` are refunded, the others wait for a \
+         person",
     ),
-    (
+    Metric::gauge(
         "almoner_users_active",
-        Kind::Gauge,
-        Unit::Count,
-        "User actors and windows in memory, by partition",
+        &["partition"],
+        "User actors and windows in memory",
     ),
-    (
+    Metric::gauge(
         "almoner_shards_owned",
-        Kind::Gauge,
-        Unit::Count,
+        &[],
         "Partitions that this instance owns",
     ),
-    (
-        "almoner_actors_started_total",
-        Kind::Counter,
-        Unit::Count,
-        "Actors started, by kind",
-    ),
-    (
+    Metric::counter("almoner_actors_started_total", &["kind"], "Actors started"),
+    Metric::counter(
         "almoner_actors_passivated_total",
-        Kind::Counter,
-        Unit::Count,
-        "Actors let go while idle, by kind",
+        &["kind"],
+        "Actors let go while idle",
     ),
-    (
+    Metric::counter(
         "almoner_actors_restarted_total",
-        Kind::Counter,
-        Unit::Count,
-        "Actors restarted after a panic, by kind",
+        &["kind"],
+        "Actors restarted after a panic",
     ),
-    (
+    Metric::counter(
         "almoner_actors_quarantined_total",
-        Kind::Counter,
-        Unit::Count,
-        "Actors set aside after many panics, by kind",
+        &["kind"],
+        "Actors set aside after many panics",
     ),
-    (
+    Metric::counter(
         "almoner_illegal_transitions_total",
-        Kind::Counter,
-        Unit::Count,
+        &["event"],
         "Events that a donation could not take",
     ),
-    (
+    Metric::counter(
         "almoner_publish_failures_total",
-        Kind::Counter,
-        Unit::Count,
+        &[],
         "Messages that the broker did not acknowledge",
     ),
 ];
 
-/// What kind of metric.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// It only grows.
-    Counter,
-    /// It goes up and down.
-    Gauge,
-    /// Its values fall into buckets.
-    Histogram,
-}
-
 /// The handles of what is counted for every donation.
 pub struct Telemetry {
     succeeded: Counter,
+    users_started: Counter,
     gateway: Histogram,
     whole: Histogram,
     gateway_in_flight: Gauge,
@@ -162,18 +127,12 @@ impl Default for Telemetry {
 }
 
 impl Telemetry {
-    /// Describes every metric to the installed recorder and takes the handles.
+    /// Takes the handles from the recorder that is installed now.
     #[must_use]
     pub fn new() -> Self {
-        for (name, kind, unit, meaning) in METRICS {
-            match kind {
-                Kind::Counter => metrics::describe_counter!(*name, *unit, *meaning),
-                Kind::Gauge => metrics::describe_gauge!(*name, *unit, *meaning),
-                Kind::Histogram => metrics::describe_histogram!(*name, *unit, *meaning),
-            }
-        }
         Self {
             succeeded: metrics::counter!("almoner_donations_total", "status" => "succeeded", "reason" => ""),
+            users_started: metrics::counter!("almoner_actors_started_total", "kind" => "user"),
             gateway: metrics::histogram!("almoner_stage_duration_seconds", "stage" => "gateway"),
             whole: metrics::histogram!("almoner_stage_duration_seconds", "stage" => "whole"),
             gateway_in_flight: metrics::gauge!("almoner_gateway_in_flight"),
@@ -251,9 +210,14 @@ impl Telemetry {
         metrics::gauge!("almoner_shards_owned").set(count(shards));
     }
 
-    /// An actor was started.
-    pub fn actors_started(&self, kind: &'static str) {
-        metrics::counter!("almoner_actors_started_total", "kind" => kind).increment(1);
+    /// A user's actor was started.
+    pub fn user_started(&self) {
+        self.users_started.increment(1);
+    }
+
+    /// A campaign's actor was started.
+    pub fn campaign_started(&self) {
+        metrics::counter!("almoner_actors_started_total", "kind" => "campaign").increment(1);
     }
 
     /// Actors were let go.

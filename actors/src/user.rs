@@ -5,22 +5,24 @@
 mod active;
 mod drive;
 mod hold;
+mod slot;
 mod turn;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::prelude::{Actor, AsyncContext, Context, Handler, Message, Supervised};
+use actix::prelude::{Actor, Addr, AsyncContext, Context, Handler, Message, Supervised};
 use almoner_domain::answer::Answer;
 use almoner_domain::donation::{Donation, Event, Verdict};
-use almoner_domain::duplicate::{Entry, Standing, Window};
+use almoner_domain::duplicate::{Entry, Standing};
 use almoner_domain::ids::{DonationId, Place};
 use almoner_domain::outcome::Reason;
 use almoner_domain::request::HoldAnswer;
+use smallvec::SmallVec;
 
 use self::active::{Active, Load, Stage};
+pub(crate) use self::slot::Slot;
 use self::turn::Turn;
 use crate::campaign::InFlight;
 use crate::limiter::Limiter;
@@ -37,13 +39,9 @@ const LATER: Duration = Duration::from_millis(50);
 pub struct User {
     shard: Rc<ShardContext>,
     /// What the check for doubles needs; the router keeps it through this actor's crashes.
-    window: Rc<RefCell<Window>>,
+    slot: Rc<Slot>,
     /// Boxed, since nearly always there is none: a user that rests is small.
-    #[expect(
-        clippy::vec_box,
-        reason = "a vector of large records would keep room for them in every resting user"
-    )]
-    active: Vec<Box<Active>>,
+    active: SmallVec<[Box<Active>; 1]>,
     turn: Turn,
     donations: Limiter,
     /// Writes and reads so far.
@@ -166,16 +164,23 @@ pub(crate) enum StoredWhat {
 impl User {
     /// A user of which nothing is in flight.
     #[must_use]
-    pub fn new(shard: Rc<ShardContext>, window: Rc<RefCell<Window>>) -> Self {
+    pub(crate) fn new(shard: Rc<ShardContext>, slot: Rc<Slot>) -> Self {
         let donations = Limiter::per_minute(shard.world.settings.user_per_minute_max);
         Self {
             shard,
-            window,
-            active: Vec::new(),
+            slot,
+            active: SmallVec::new(),
             turn: Turn::default(),
             donations,
             calls: 0,
         }
+    }
+
+    /// Its own address, for whoever is to answer.
+    fn address(&self, ctx: &Context<Self>) -> Arc<Addr<Self>> {
+        self.slot
+            .address()
+            .unwrap_or_else(|| Arc::new(ctx.address()))
     }
 
     fn find(&self, id: DonationId) -> Option<usize> {
@@ -186,7 +191,7 @@ impl User {
     fn is_let_in(&mut self) -> bool {
         let world = &self.shard.world;
         self.turn.waiting() < world.settings.user_waiting_max
-            && self.donations.take(world.clock.boot_ms())
+            && self.donations.take(|| world.clock.boot_ms())
     }
 
     /// Whether it looks like a double; and from now on it is counted against others itself.
@@ -194,7 +199,7 @@ impl User {
         let settings = &self.shard.world.settings;
         // As of the record, not of now: the shard's stream time may be far ahead in a backlog.
         let at_ms = donation.recorded_at_ms;
-        let mut window = self.window.borrow_mut();
+        let mut window = self.slot.window.borrow_mut();
         window.prune(at_ms, settings.duplicate_window_ms);
         let id = donation.request.id;
         let known = (window.entries().iter()).find(|entry| entry.id() == id);
@@ -355,8 +360,15 @@ impl Handler<AskAgain> for User {
     type Result = ();
 
     fn handle(&mut self, _: AskAgain, ctx: &mut Self::Context) {
-        for i in 0..self.active.len() {
-            if matches!(self.active[i].stage, Stage::Checking) {
+        let waits = |active: &Active| matches!(active.stage, Stage::Checking);
+        let ids: SmallVec<[DonationId; 1]> = self
+            .active
+            .iter()
+            .filter(|it| waits(it))
+            .map(|it| it.id)
+            .collect();
+        for id in ids {
+            if let Some(i) = self.find(id) {
                 self.check_campaign(i, ctx);
             }
         }
@@ -376,16 +388,7 @@ impl Handler<Checked> for User {
         if !matches!(self.active[i].stage, Stage::Checking) {
             return;
         }
-        self.active[i].in_flight = in_flight;
-        match (self.active[i].is_accepted, self.active[i].hold_as) {
-            (true, _) => self.apply(i, Event::Judged(verdict), ctx),
-            // Nobody is asked about a donation that could not be made anyway.
-            (false, Some(hold)) if !matches!(verdict, Verdict::Refuse { .. }) => {
-                self.active[i].in_flight = None;
-                self.accept_as(i, hold, ctx);
-            }
-            (false, _) => self.accept_as(i, verdict, ctx),
-        }
+        self.judged(i, verdict, in_flight, ctx);
     }
 }
 

@@ -7,11 +7,14 @@
 mod cpu;
 mod memory;
 mod runtime;
+mod stages;
 mod whole;
 
 use almoner::app::Runtimes;
 use almoner::config::{Config, UnknownCampaigns};
 use almoner_loadtest::{Scenario, Traffic};
+
+use crate::stages::Stages;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -32,8 +35,10 @@ fn main() {
     if is_only("whole") {
         let measured = whole::run(&runtimes, donations, 0);
         return println!(
-            "the whole way: {:.0}/s, {:.1} µs of CPU each",
-            measured.per_s, measured.cpu_us
+            "the whole way: {:.0}/s, {:.1} µs of CPU each, {:?}",
+            measured.per_s,
+            measured.cpu_us,
+            rounded(&measured.stages_us)
         );
     }
     let records: Vec<(Vec<u8>, Vec<u8>)> = Traffic::new(&Scenario::bench(donations, 1))
@@ -43,8 +48,10 @@ fn main() {
     if is_only("alone") {
         let measured = runtime::run(&runtimes, &records, &unlimited());
         return println!(
-            "the runtime alone: {:.0}/s, {:.1} µs of CPU each",
-            measured.per_s, measured.cpu_us
+            "the runtime alone: {:.0}/s, {:.1} µs of CPU each, {:?}",
+            measured.per_s,
+            measured.cpu_us,
+            rounded(&measured.stages_us)
         );
     }
     let bytes_per_active_user = memory::bytes_per_active_user(&runtimes);
@@ -75,8 +82,8 @@ fn main() {
         "whole_way_20ms_per_s": at_20_ms.per_s.round(),
         "cpu_us_per_donation": round(at_0_ms.cpu_us),
         "stages_us": {
-            "actors_and_domain": round(alone.cpu_us),
-            "broker_gateway_store_and_people": round(at_0_ms.cpu_us - alone.cpu_us),
+            "alone": rounded(&alone.stages_us),
+            "whole_way": rounded(&at_0_ms.stages_us),
         },
         "bytes_per_active_user": bytes_per_active_user.round(),
         "latency_ms_20ms": at_20_ms.latency_ms,
@@ -97,6 +104,10 @@ fn median<T>(mut run: impl FnMut() -> T, by: impl Fn(&T) -> f64) -> T {
     let mut runs: Vec<T> = (0..ROUNDS).map(|_| run()).collect();
     runs.sort_by(|a, b| by(a).total_cmp(&by(b)));
     runs.swap_remove(ROUNDS / 2)
+}
+
+fn rounded(stages_us: &Stages) -> Stages {
+    (stages_us.iter().map(|(stage, us)| (*stage, round(*us)))).collect()
 }
 
 fn round(us: f64) -> f64 {

@@ -8,12 +8,16 @@ use almoner::demo::{Follower, Publisher, Stage, StageOptions, Watching, judge};
 use almoner::simulator::Profile;
 use almoner_loadtest::{Answerer, LatencyMs, Scenario, Traffic, Watch};
 
+use crate::stages::{Sample, Stages};
+
 /// What one run of the whole way measured.
 pub struct Measured {
     /// Requests with their fate a second, from the first published to the last outcome read.
     pub per_s: f64,
     /// CPU of the whole process for each request, in microseconds: broker, simulator, publisher and reader included.
     pub cpu_us: f64,
+    /// The same by stage: the main thread publishes for the people.
+    pub stages_us: Stages,
     /// From being published to the end.
     pub latency_ms: LatencyMs,
 }
@@ -46,6 +50,7 @@ pub fn run(runtimes: &Runtimes, donations: u64, gateway_latency_ms: u32) -> Meas
     let traffic: Vec<_> = Traffic::new(&scenario).expect("traffic").collect();
     let began_us = watching.now_us();
     let cpu_before_us = crate::cpu::process_us();
+    let before = Sample::take();
     let (published, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     publisher
         .publish_all(&stage.kafka, traffic.into_iter(), &published, &stop)
@@ -56,6 +61,8 @@ pub fn run(runtimes: &Runtimes, donations: u64, gateway_latency_ms: u32) -> Meas
     }
     let elapsed_s = (watching.now_us() - began_us) as f64 / 1e6;
     let cpu_us = (crate::cpu::process_us() - cpu_before_us) as f64;
+    let requests = watching.lock().summary().sent.total() as f64;
+    let stages_us = before.since(requests);
     drop(follower);
     let books = stage.app.store.books().expect("books");
     stage.app.stop();
@@ -67,10 +74,10 @@ pub fn run(runtimes: &Runtimes, donations: u64, gateway_latency_ms: u32) -> Meas
         verdict.findings
     );
     let summary = watch.summary();
-    let requests = summary.sent.total() as f64;
     Measured {
         per_s: requests / elapsed_s,
         cpu_us: cpu_us / requests,
+        stages_us,
         latency_ms: summary.latency_ms,
     }
 }

@@ -1,7 +1,7 @@
 //! One message that a user's front end sends.
 
 use almoner_domain::ids::DonationId;
-use almoner_domain::request::DonationRequest;
+use almoner_domain::request::{DonationRequest, Request, encode};
 
 /// A message to publish on the requests topic.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,6 +16,20 @@ pub struct Planned {
     pub id: Option<DonationId>,
     /// What it asks for, where that can be said: not in garbage, nor in what asks for the impossible, nor in answers.
     pub request: Option<DonationRequest>,
+}
+
+impl Planned {
+    /// The same request again, of somebody who heard no end of it.
+    #[must_use]
+    pub fn repeat(request: &DonationRequest) -> Self {
+        Self {
+            key: request.user_id.as_str().to_owned(),
+            value: encode(&Request::Donate(request.clone())),
+            kind: Kind::Repeat,
+            id: Some(request.id),
+            request: Some(request.clone()),
+        }
+    }
 }
 
 /// Why a message is sent.

@@ -111,6 +111,9 @@ impl Watch {
             Kind::Bad(Bad::ClosedCampaign) => state.set(Flag::MustNotSucceed),
             _ => {}
         }
+        if state.has(Flag::Adopted) && state.fate.is_some() {
+            self.answered += state.all_answered();
+        }
     }
 
     /// A donation of an earlier run, as the store knows it: its fate, if it is finished. What is not counts as
@@ -214,7 +217,7 @@ impl Watch {
             .get(&id)
             .is_some_and(|state| state.has(Flag::Adopted));
         if is_adopted {
-            return; // its place is one of an earlier log
+            return; // its place may be one of an earlier log: its requests are answered by its end
         }
         let is_new = self.places.mark(source.partition, source.offset);
         if is_new {
@@ -380,6 +383,9 @@ impl Watch {
         }
         state.fate = Some(fate);
         self.fates[fate as usize] += 1;
+        if state.has(Flag::Adopted) {
+            self.answered += state.all_answered();
+        }
         if let Some(reason) = reason.filter(|_| matches!(fate, Fate::Failed | Fate::Cancelled)) {
             count(&mut self.reasons, reason);
             state.hold_ended = summary::HoldEnded::of(reason);

@@ -8,17 +8,17 @@ use almoner_actors::ports::Clock;
 use serde_json::json;
 use tokio::task::AbortHandle;
 
-use super::{App, Runtimes};
+use super::{App, Runtimes, key_probe};
 use crate::clock::SystemClock;
 use crate::http::{Condition, Health, Heart};
 use crate::kafka::consumer::ConsumerStatus;
 
 const EVERY: Duration = Duration::from_secs(1);
 
-/// The task that looks after the health.
+/// The tasks that look after the health.
 pub struct Vitals {
     health: Arc<Health>,
-    task: AbortHandle,
+    tasks: [AbortHandle; 2],
 }
 
 impl Vitals {
@@ -65,9 +65,15 @@ impl Vitals {
                 tokio::time::sleep(EVERY).await;
             }
         });
+        let probe = key_probe::probe(
+            Arc::clone(&app.gateway),
+            Arc::clone(&app.world),
+            Arc::clone(health),
+        );
+        let probe = runtimes.io.spawn(probe);
         Self {
             health: Arc::clone(health),
-            task: task.abort_handle(),
+            tasks: [task.abort_handle(), probe.abort_handle()],
         }
     }
 
@@ -79,7 +85,9 @@ impl Vitals {
 
 impl Drop for Vitals {
     fn drop(&mut self) {
-        self.task.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::{CommandError, ConfigFile, Problem, print};
 use crate::config::{example, page};
+use crate::metrics;
 
 /// What to do with the configuration.
 #[derive(clap::Args, Debug)]
@@ -31,7 +32,7 @@ enum Action {
     /// Print the reference page of all keys, as Markdown.
     #[command(after_help = "Example: almoner config docs | less")]
     Docs {
-        /// Write docs/configuration.md and config/almoner.toml below the working folder instead (for Almoner's own source).
+        /// Write docs/configuration.md, config/almoner.toml and docs/metrics.md below the working folder instead (for Almoner's own source).
         #[arg(long)]
         write: bool,
     },
@@ -55,7 +56,8 @@ pub fn run(args: Args) -> Result<(), CommandError> {
         Action::Docs { write: false } => print(&page()),
         Action::Docs { write: true } => {
             write("docs/configuration.md", &page())?;
-            write("config/almoner.toml", &example())
+            write("config/almoner.toml", &example())?;
+            write("docs/metrics.md", &metrics::page())
         }
     }
 }

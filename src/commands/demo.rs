@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use almoner_actors::ports::Clock;
 use almoner_domain::donation::State;
-use almoner_loadtest::{Answerer, Fate, Scenario, Traffic, Watch};
+use almoner_loadtest::{Answerer, Fate, Planned, Scenario, Traffic, Watch};
+use tokio::time::Instant;
 
 use super::{CommandError, Problem, print};
 use crate::app::Runtimes;
@@ -48,6 +49,8 @@ pub struct Args {
 
 /// Calls to the gateway at once.
 const GATEWAY_IN_FLIGHT_MAX: u32 = 128;
+/// How long the broker may take to give out its partitions.
+const ASSIGNED_WITHIN: Duration = Duration::from_secs(60);
 /// How often it is looked how far things are.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -80,24 +83,36 @@ pub fn run(args: Args) -> Result<(), CommandError> {
         gateway_in_flight_max: GATEWAY_IN_FLIGHT_MAX,
     };
     let watching = Watching::new(Watch::new(usize::try_from(scenario.donations).unwrap_or(0)));
-    if is_again {
-        adopt(&folder, &watching)?;
-    }
+    let earlier = is_again.then(|| adopt(&folder, &watching)).transpose()?;
     let stage = Stage::set(&options, &scenario, &runtimes).map_err(not_staged)?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&runtimes, &stop);
+    await_assignment(&stage, &stop)?;
     let began = watching.now_us();
-    play(&stage, &scenario, &watching, is_again, &stop, args.json)?;
+    play(&stage, &scenario, &watching, earlier, &stop, args.json)?;
     let elapsed_s = (watching.now_us() - began) as f64 / 1e6;
     end(stage, &watching, elapsed_s, &stop, &args)
 }
 
-/// Lets people give, until every request has its fate or somebody stops it.
+/// The group's first assignment takes the broker seconds, in which nothing could be read: it is nobody's latency.
+fn await_assignment(stage: &Stage, stop: &AtomicBool) -> Result<(), CommandError> {
+    let until = Instant::now() + ASSIGNED_WITHIN;
+    while !stage.app.is_assigned() && !stop.load(Ordering::Relaxed) {
+        if Instant::now() > until {
+            return Err(could_not("begin", "the broker gives out no partitions"));
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
+}
+
+/// Lets people give, until every request has its fate or somebody stops it. Where there was an earlier run, those ask again
+/// who heard no end of it, and nobody else gives.
 fn play(
     stage: &Stage,
     scenario: &Scenario,
     watching: &Watching,
-    is_again: bool,
+    earlier: Option<Vec<Planned>>,
     stop: &Arc<AtomicBool>,
     is_quiet: bool,
 ) -> Result<(), CommandError> {
@@ -108,14 +123,16 @@ fn play(
         .map_err(|it| could_not("read the outcomes", it))?;
     let published = AtomicU64::new(0);
     let traffic = Traffic::new(scenario).map_err(|error| could_not("plan the traffic", error))?;
-    let mut progress = Progress::new(scenario.donations, is_quiet);
+    let requests = earlier
+        .as_ref()
+        .map_or(scenario.donations, |it| it.len() as u64);
+    let mut progress = Progress::new(requests, is_quiet);
     let kafka = &stage.kafka;
     std::thread::scope(|scope| {
         let publishing = scope.spawn(|| {
-            let result = match is_again {
-                // What the earlier run had published went with its broker; people would ask again, the demo does not.
-                true => Ok(()),
-                false => publisher.publish_all(kafka, traffic, &published, stop),
+            let result = match earlier {
+                Some(again) => publisher.publish_all(kafka, again.into_iter(), &published, stop),
+                None => publisher.publish_all(kafka, traffic, &published, stop),
             };
             watching.lock().all_asked();
             result
@@ -230,11 +247,15 @@ fn sentence(outcome: &Outcome) -> String {
     } else {
         "The books differ: see below."
     };
-    format!(
-        "{requests} requests in {elapsed_s:.1} s ({rate_per_s:.0}/s); half of the donations took {:.0} ms, 99 of 100 \
-         took {:.0} ms.\n{judged}",
-        latency_ms.p50, latency_ms.p99
-    )
+    // What an earlier run was asked for has no latency here.
+    let took = match latency_ms.max > 0.0 {
+        true => format!(
+            "; half of the donations took {:.0} ms, 99 of 100 took {:.0} ms",
+            latency_ms.p50, latency_ms.p99
+        ),
+        false => String::new(),
+    };
+    format!("{requests} requests in {elapsed_s:.1} s ({rate_per_s:.0}/s){took}.\n{judged}")
 }
 
 /// The scenario of this run: an earlier one's, if the folder has one.
@@ -261,11 +282,11 @@ fn scenario(args: &Args, folder: &Path) -> Result<(Scenario, bool), CommandError
     }
 }
 
-/// Takes over what an earlier run's store knows.
-fn adopt(folder: &Path, watching: &Watching) -> Result<(), CommandError> {
+/// Takes over what an earlier run's store knows. Returns what people ask again: what they heard no end of.
+fn adopt(folder: &Path, watching: &Watching) -> Result<Vec<Planned>, CommandError> {
     let books = crate::store::sqlite::Books::open(&folder.join("store"))
         .map_err(|error| could_not("read the earlier run's store", error))?;
-    let (mut finished, mut unfinished) = (0_u64, 0_u64);
+    let (mut finished, mut again) = (0_u64, Vec::new());
     let mut watch = watching.lock();
     let each = |recorded: almoner_actors::ports::Recorded| {
         let fate = recorded
@@ -276,12 +297,12 @@ fn adopt(folder: &Path, watching: &Watching) -> Result<(), CommandError> {
                 State::Cancelled => Fate::Cancelled,
                 _ => Fate::Failed,
             });
-        if fate.is_some() {
-            finished += 1
-        } else {
-            unfinished += 1
+        let request = &recorded.donation.request;
+        watch.adopt(request, fate);
+        match fate {
+            Some(_) => finished += 1,
+            None => again.push(Planned::repeat(request)),
         }
-        watch.adopt(&recorded.donation.request, fate);
     };
     books
         .each_donation(each)
@@ -289,10 +310,11 @@ fn adopt(folder: &Path, watching: &Watching) -> Result<(), CommandError> {
     eprintln!(
         "An earlier run left this folder. Its broker lived in its memory, so what it had published and the runtime had \
          not yet accepted is gone: a real broker keeps that, and a front end that got no outcome asks again. Nothing \
-         that was accepted is lost: the store knows {finished} finished donations and {unfinished} unfinished ones, \
-         which are finished now. Nobody new gives."
+         that was accepted is lost: the store knows {finished} finished donations and {} unfinished ones, \
+         which are finished now: their people ask again, under the same ids. Nobody new gives.",
+        again.len()
     );
-    Ok(())
+    Ok(again)
 }
 
 fn stop_on_signals(runtimes: &Runtimes, stop: &Arc<AtomicBool>) {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{CommandError, Problem};
@@ -96,7 +96,8 @@ impl From<GatewaySimError> for CommandError {
 /// # Errors
 /// The profile or the journal cannot be read, or the address cannot be listened on.
 pub fn run(args: Args) -> Result<(), GatewaySimError> {
-    let runtime = Runtime::new()?;
+    // One thread: what comes together is then journalled and answered together.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     // Before anybody is told that it runs: who then stops it must not kill it.
     let told_to_stop = {
         let _context = runtime.enter();

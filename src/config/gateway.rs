@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::kafka::empty_is_none;
 use super::secret::Secret;
 
 /// The payment gateway: Stripe, or whatever speaks as it does.
@@ -13,6 +14,11 @@ pub struct Gateway {
     pub base_url: String,
     /// The secret key of the gateway's account (`sk_…`). Required.
     pub api_key: Secret,
+    /// A PEM file with the certificates of the authorities that the gateway's certificate may come from, for a gateway or
+    /// proxy with an authority of its own. They are trusted in place of the public ones. Empty: the public ones.
+    #[serde(with = "empty_is_none")]
+    #[schemars(with = "String")]
+    pub ca_file: Option<String>,
     /// The version of the gateway's API, sent as `Stripe-Version`. A donation keeps the one that it was accepted under.
     #[schemars(length(min = 1))]
     pub api_version: String,
@@ -68,6 +74,7 @@ impl Default for Gateway {
         Self {
             base_url: "https://api.stripe.com".to_owned(),
             api_key: Secret::default(),
+            ca_file: None,
             api_version: "2025-09-30.clover".to_owned(),
             timeout_ms: 30_000,
             connect_timeout_ms: 2_000,

@@ -98,7 +98,7 @@ impl Default for Topics {
 }
 
 /// TOML has no null: the empty text stands for "none".
-mod empty_is_none {
+pub(super) mod empty_is_none {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(value: &Option<String>, to: S) -> Result<S::Ok, S::Error> {

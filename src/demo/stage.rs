@@ -6,6 +6,7 @@ use almoner_loadtest::Scenario;
 
 use crate::app::{App, Runtimes, StartError, StartFlags, kafka_options};
 use crate::config::{Config, UnknownCampaigns};
+use crate::io_thread::IoThread;
 use crate::kafka::broker::EmbeddedBroker;
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::KafkaOptions;
@@ -51,6 +52,9 @@ pub enum StageError {
     /// The simulator.
     #[error(transparent)]
     Simulator(#[from] simulator::OpenError),
+    /// The simulator's thread.
+    #[error("the gateway simulator has no thread: {0}")]
+    Thread(#[from] std::io::Error),
     /// The simulator's address.
     #[error(transparent)]
     Listen(#[from] simulator::ListenError),
@@ -65,6 +69,8 @@ pub struct Stage {
     pub app: App,
     /// The gateway.
     pub gateway: Running,
+    /// What the gateway runs on.
+    _outside: IoThread,
     /// How the broker is reached.
     pub kafka: KafkaOptions,
     /// Dropped last: the others talk to it until then.
@@ -92,6 +98,7 @@ impl Stage {
         broker
             .bootstrap_servers()
             .clone_into(&mut config.kafka.bootstrap_servers);
+        let outside = IoThread::start("simulator")?;
         let gateway = Simulator::open(simulator::Options {
             data: Some(options.data.join("gateway")),
             profile: options.faults.clone(),
@@ -100,7 +107,7 @@ impl Stage {
             reconcile_bound_ms: RECONCILE_BOUND_S * 1_000,
             ..simulator::Options::default()
         })?
-        .serve(runtimes.io.handle())?;
+        .serve(outside.handle())?;
         config.gateway.base_url = format!("http://{}", gateway.addr());
         let kafka = kafka_options(&config);
         publish::campaigns(&kafka, scenario.campaigns()).map_err(StageError::Campaigns)?;
@@ -113,6 +120,7 @@ impl Stage {
         Ok(Self {
             app,
             gateway,
+            _outside: outside,
             kafka,
             _broker: broker,
         })

@@ -281,7 +281,9 @@ impl Reply {
         if !is_json {
             return Err(self.unreadable("not JSON by its content type"));
         }
-        serde_json::from_slice(&self.body).map_err(|error| {
+        // Checked as a whole: text by text it takes longer.
+        let body = std::str::from_utf8(&self.body).map_err(|_| self.unreadable("not UTF-8"))?;
+        serde_json::from_str(body).map_err(|error| {
             // The category and the place alone: serde's own text may quote what the gateway sent.
             let (line, column) = (error.line(), error.column());
             self.unreadable(&format!("{:?} at {line}:{column}", error.classify()))

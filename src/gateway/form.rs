@@ -43,8 +43,11 @@ impl Form {
 /// read as one everywhere.
 fn percent_encode(text: &str, into: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    if text.bytes().all(is_unreserved) {
+        return into.push_str(text);
+    }
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+        if is_unreserved(byte) {
             into.push(char::from(byte));
         } else {
             into.push('%');
@@ -52,6 +55,10 @@ fn percent_encode(text: &str, into: &mut String) {
             into.push(char::from(HEX[usize::from(byte & 0xF)]));
         }
     }
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 #[cfg(test)]

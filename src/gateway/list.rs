@@ -106,7 +106,7 @@ impl IntentList {
             .ok_or_else(|| InvalidOptions::ApiVersion(options.api_version.clone()))?;
         Ok(Self {
             requests: Requests::new(&options.base_url, &options.api_key)?,
-            transport: Transport::new(options),
+            transport: Transport::new(options)?,
             api_version: version.api_version,
             from_s,
             after: None,
@@ -254,7 +254,7 @@ impl From<Unsendable> for ListError {
 }
 
 #[derive(Deserialize)]
-struct WirePage<'a> {
+pub(super) struct WirePage<'a> {
     #[serde(borrow)]
     object: Cow<'a, str>,
     #[serde(borrow)]
@@ -293,7 +293,7 @@ struct WireMetadata<'a> {
     donation_id: Option<Cow<'a, str>>,
 }
 
-fn read(reply: &Reply) -> Result<WirePage<'_>, ListError> {
+pub(super) fn read(reply: &Reply) -> Result<WirePage<'_>, ListError> {
     match reply.status {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED => return Err(ListError::BadApiKey),

@@ -204,6 +204,12 @@ impl Requests {
         Ok(self.get(api_version, uri))
     }
 
+    /// A list of one intent: it moves nothing, and only a key of the account is shown it.
+    pub(super) fn page_of_one(&self, api_version: &'static str) -> Result<Outgoing, Unsendable> {
+        let uri = self.at(format!("{}?limit=1", self.path))?;
+        Ok(self.get(api_version, uri))
+    }
+
     fn intent(&self, prepared: &Prepared<'_>, action: &str) -> Result<Uri, Unsendable> {
         let intent = prepared
             .intent()

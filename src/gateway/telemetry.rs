@@ -2,9 +2,45 @@
 
 use std::time::Duration;
 
+use almoner_actors::telemetry::Metric;
 use almoner_domain::answer::Answer;
 use almoner_domain::donation::Call;
 use metrics::{Counter, Histogram, counter, histogram};
+
+/// Every metric of the gateway's client.
+pub(crate) const METRICS: &[Metric] = &[
+    Metric::counter(
+        CALLS_TOTAL,
+        &["call", "class"],
+        "Calls by what was asked and what the answer means",
+    ),
+    Metric::histogram(
+        CALL_DURATION,
+        &["call"],
+        "Time of a call; of a list, from its asking",
+    ),
+    Metric::counter(
+        NOT_OURS,
+        &[],
+        "Answers that showed an intent that is not the donation's: a person must look",
+    ),
+    Metric::counter(
+        LIST_READINGS,
+        &[],
+        "Readings of the gateway's list, each for all who waited",
+    ),
+    Metric::counter(
+        LIST_PAGES,
+        &[],
+        "Pages of the gateway's list that were asked for",
+    ),
+];
+
+const CALLS_TOTAL: &str = "almoner_gateway_calls_total";
+const CALL_DURATION: &str = "almoner_gateway_call_duration_seconds";
+const NOT_OURS: &str = "almoner_gateway_answers_not_ours_total";
+const LIST_READINGS: &str = "almoner_gateway_list_readings_total";
+const LIST_PAGES: &str = "almoner_gateway_list_pages_total";
 
 /// Every [`Call::name`].
 const CALLS: [&str; 8] = [
@@ -60,9 +96,9 @@ impl Telemetry {
     pub(super) fn new() -> Self {
         Self {
             calls: CALLS.into_iter().map(OfCall::new).collect(),
-            not_ours: counter!("almoner_gateway_answers_not_ours_total"),
-            list_readings: counter!("almoner_gateway_list_readings_total"),
-            list_pages: counter!("almoner_gateway_list_pages_total"),
+            not_ours: counter!(NOT_OURS),
+            list_readings: counter!(LIST_READINGS),
+            list_pages: counter!(LIST_PAGES),
         }
     }
 
@@ -98,12 +134,12 @@ impl OfCall {
     fn new(name: &'static str) -> Self {
         Self {
             name,
-            duration: histogram!("almoner_gateway_call_duration_seconds", "call" => name),
+            duration: histogram!(CALL_DURATION, "call" => name),
             by_class: CLASSES
                 .into_iter()
                 .map(|class| {
                     let labels = [("call", name), ("class", class)];
-                    (class, counter!("almoner_gateway_calls_total", &labels))
+                    (class, counter!(CALLS_TOTAL, &labels))
                 })
                 .collect(),
         }

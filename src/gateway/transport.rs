@@ -1,6 +1,7 @@
 //! Bytes out, bytes in, and what a failure proves: only what fails while connecting was provably never sent.
 
 mod connect;
+pub(crate) mod trust;
 
 use std::error::Error;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,9 +14,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::Options;
 use super::answers::Reply;
 use super::stripe::Outgoing;
+use super::{InvalidOptions, Options};
 use connect::Connector;
 
 /// An idle connection is closed before the peers' usual 60 seconds, so that no request meets one that closes.
@@ -51,7 +52,8 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Options) -> Result<Self, InvalidOptions> {
+        let tls = trust::tls(options.ca_file.as_deref()).map_err(InvalidOptions::CaFile)?;
         let http2 = options.http2_prior_knowledge;
         let count = if http2 { options.connections_h2 } else { 1 };
         // A dying connection over HTTP/2 must not keep its successor out.
@@ -60,15 +62,15 @@ impl Transport {
         } else {
             options.connections_max
         };
-        let connector = Connector::new(connections_max, options.connect_timeout, http2);
-        Self {
+        let connector = Connector::new(connections_max, options.connect_timeout, http2, tls);
+        Ok(Self {
             clients: (0..count)
                 .map(|_| client(options, connector.clone()))
                 .collect(),
             next: AtomicUsize::new(0),
             room: (!http2).then(|| Semaphore::new(connections_max)),
             timeout: options.timeout,
-        }
+        })
     }
 
     /// Sends one request and reads its whole answer, of at most `body_max_bytes`.
@@ -172,7 +174,9 @@ mod tests {
             connections_max: 1,
             http2_prior_knowledge: false,
             connections_h2: 1,
-        });
+            ca_file: None,
+        })
+        .unwrap();
         let mut request = Request::new(Full::default());
         *request.uri_mut() = Uri::from_static("http://127.0.0.1:1");
         let taken = transport.room.as_ref().unwrap().try_acquire().unwrap();

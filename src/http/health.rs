@@ -15,6 +15,8 @@ pub const BEAT_WITHIN_MS: i64 = 30_000;
 pub struct Health {
     hearts: Mutex<Vec<Arc<Pulse>>>,
     conditions: [AtomicBool; Condition::ALL.len()],
+    /// Why a condition is not met, where that is known.
+    reasons: Mutex<[Option<Box<str>>; Condition::ALL.len()]>,
     details: Mutex<Map<String, Value>>,
 }
 
@@ -101,7 +103,7 @@ impl Condition {
             (Self::NotDraining, false) => "The instance is being shut down and takes nothing in.",
             (Self::GatewayKeyAccepted, true) => "The gateway has accepted our key.",
             (Self::GatewayKeyAccepted, false) => {
-                "The gateway has not accepted our key yet: is it there, and is gateway.api_key right?"
+                "The gateway has not been asked yet whether it accepts our key."
             }
         }
     }
@@ -121,6 +123,7 @@ impl Health {
             hearts: Mutex::default(),
             conditions: Condition::ALL
                 .map(|condition| AtomicBool::new(condition == Condition::NotDraining)),
+            reasons: Mutex::default(),
             details: Mutex::default(),
         }
     }
@@ -142,6 +145,12 @@ impl Health {
         self.conditions[condition as usize].store(is_met, Ordering::Relaxed);
     }
 
+    /// A condition is not met, for this reason: a sentence. It is shown for as long as the condition is not met.
+    pub fn unmet(&self, condition: Condition, reason: &str) {
+        lock(&self.reasons)[condition as usize] = Some(reason.into());
+        self.set(condition, false);
+    }
+
     /// What an operator sees in `/readyz` under this name from now on: shards owned, the breaker, the lag.
     pub fn detail(&self, name: &str, value: Value) {
         lock(&self.details).insert(name.to_owned(), value);
@@ -159,12 +168,14 @@ impl Health {
     /// Whether every condition is met, with the details.
     #[must_use]
     pub fn ready(&self) -> Report {
+        let reasons = lock(&self.reasons).clone();
         let check = |condition: Condition| {
             let ok = self.conditions[condition as usize].load(Ordering::Relaxed);
+            let reason = reasons[condition as usize].as_deref().filter(|_| !ok);
             Check {
                 name: condition.name().into(),
                 ok,
-                detail: condition.detail(ok).to_owned(),
+                detail: reason.unwrap_or(condition.detail(ok)).to_owned(),
             }
         };
         let checks = Condition::ALL.map(check).into();

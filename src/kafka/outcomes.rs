@@ -1,6 +1,7 @@
 //! The producer: outcomes, dead letters and misplaced records go out, and each is answered once the broker has it, or has
 //! not. One idempotent producer, and a thread that serves its acknowledgements.
 
+mod cutting;
 mod delivery;
 mod letter;
 mod waiting;
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use almoner_actors::ports::{Done, Forward, Outcomes, OwnedHeader, PublishError};
+use almoner_actors::ports::{Done, Forward, Letters, Outcomes, OwnedHeader, PublishError};
 use almoner_domain::dead_letter::DeadLetter;
 use almoner_domain::outcome::Message;
 use rdkafka::ClientConfig;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use super::client_config::{Role, client_config};
 use super::error::KafkaError;
 use super::options::{KafkaOptions, Topics};
+use cutting::Cutting;
 use delivery::{Counters, Deliveries, Kind, Parcel};
 pub use letter::Letter;
 use waiting::Waiting;
@@ -38,21 +40,28 @@ pub struct KafkaOutcomes {
 impl KafkaOutcomes {
     /// Makes the producer and its thread. No broker is needed for that.
     ///
+    /// Dead letters that the broker does not take whole are kept in `letters` first.
+    ///
     /// # Errors
     /// What is wrong with the options; the client or its thread could not be made.
-    pub fn start(options: &KafkaOptions) -> Result<Self, KafkaError> {
+    pub fn start(options: &KafkaOptions, letters: Arc<dyn Letters>) -> Result<Self, KafkaError> {
         let waiting = Arc::new(Waiting::default());
         let counters = Arc::new(Counters::new());
-        let factory = Factory {
-            config: client_config(options, Role::Producer)?,
+        let cutting = Arc::new(Cutting {
+            letters,
             waiting: Arc::clone(&waiting),
             counters: Arc::clone(&counters),
+        });
+        let factory = Factory {
+            config: client_config(options, Role::Producer)?,
+            cutting: Arc::clone(&cutting),
         };
         let shared = Arc::new(Shared {
             producer: RwLock::new(Some(factory.make()?)),
             topics: options.topics.clone(),
             waiting,
             counters,
+            cutting,
             stop_within: Mutex::default(),
             is_stopping: AtomicBool::new(false),
         });
@@ -151,13 +160,12 @@ fn owned_headers(headers: &[OwnedHeader]) -> OwnedHeaders {
 /// Makes producers: a fatal error of the client ends one, and the next takes over.
 struct Factory {
     config: ClientConfig,
-    waiting: Arc<Waiting>,
-    counters: Arc<Counters>,
+    cutting: Arc<Cutting>,
 }
 
 impl Factory {
     fn make(&self) -> Result<BaseProducer<Deliveries>, KafkaError> {
-        let deliveries = Deliveries::new(Arc::clone(&self.waiting), Arc::clone(&self.counters));
+        let deliveries = Deliveries::new(Arc::clone(&self.cutting));
         Ok(self.config.create_with_context(deliveries)?)
     }
 }
@@ -168,6 +176,7 @@ struct Shared {
     topics: Topics,
     waiting: Arc<Waiting>,
     counters: Arc<Counters>,
+    cutting: Arc<Cutting>,
     stop_within: Mutex<Duration>,
     is_stopping: AtomicBool,
 }
@@ -191,29 +200,27 @@ impl Shared {
     }
 
     /// Hands a record to the producer; it comes back if the queue is full.
-    fn produce(&self, mut parcel: Parcel) -> Result<(), Parcel> {
+    fn produce(&self, parcel: Parcel) -> Result<(), Parcel> {
         let topic = match parcel.kind {
             Kind::Outcome => &self.topics.outcomes,
             Kind::DeadLetter => &self.topics.dead_letters,
             Kind::Forward => &self.topics.requests,
         };
-        loop {
-            let Err(failure) = self.try_produce(topic, parcel) else {
-                return Ok(());
-            };
-            let (error, mut returned) = *failure;
-            match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::QueueFull) => return Err(returned),
-                Some(RDKafkaErrorCode::MessageSizeTooLarge) => match returned.letter.take() {
-                    // It is shorter each time.
-                    Some(letter) if letter.can_be_cut() => {
-                        self.counters.cut();
-                        parcel = letter.cut().into_parcel(returned.done);
-                    }
-                    _ => return self.refuse(returned, &error),
-                },
-                _ => return self.refuse(returned, &error),
-            }
+        let Err(failure) = self.try_produce(topic, parcel) else {
+            return Ok(());
+        };
+        let (error, mut returned) = *failure;
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::QueueFull) => Err(returned),
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => match returned.letter.take() {
+                // It is shorter each time.
+                Some(letter) if letter.can_be_cut() => {
+                    self.cutting.shorten(*letter, returned.done);
+                    Ok(())
+                }
+                _ => self.refuse(returned, &error),
+            },
+            _ => self.refuse(returned, &error),
         }
     }
 

@@ -3,39 +3,58 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use almoner_actors::telemetry::Metric;
 use metrics::{Counter, Gauge, counter, gauge};
 use serde::Deserialize;
 
-/// Each metric with what it says.
-pub const METRICS: &[(&str, &str)] = &[
-    (
+/// Every metric of Kafka's clients.
+pub const METRICS: &[Metric] = &[
+    Metric::gauge(
         LAG_RECORDS,
-        "records of a partition between the committed offset and the log's end",
+        &["partition"],
+        "Records between the committed offset and the log's end",
     ),
-    (ASSIGNED_PARTITIONS, "partitions that this instance owns"),
-    (
+    Metric::gauge(
+        ASSIGNED_PARTITIONS,
+        &[],
+        "Partitions that this instance owns",
+    ),
+    Metric::gauge(
         STOPPED_PARTITIONS,
-        "partitions that are not read, since the log lost requests of theirs",
+        &[],
+        "Partitions that are not read, since the log lost requests of theirs",
     ),
-    (
+    Metric::counter(
         REBALANCES,
-        "changes of the group's assignment that reached this instance",
+        &[],
+        "Changes of the group's assignment that reached this instance",
     ),
-    (COMMITS, "commits by result: acknowledged, refused"),
-    (CLIENT_ERRORS, "errors that the Kafka clients reported"),
-    (PUBLISHED, "records acknowledged by the broker, by kind"),
-    (
+    Metric::counter(
+        COMMITS,
+        &["result"],
+        "Commits of offsets: acknowledged, refused",
+    ),
+    Metric::counter(CLIENT_ERRORS, &[], "Errors that the Kafka clients reported"),
+    Metric::counter(
+        PUBLISHED,
+        &["kind"],
+        "Records acknowledged by the broker: outcome, dead_letter, forward",
+    ),
+    Metric::counter(
         PUBLISH_FAILURES,
-        "records not acknowledged by the broker, by kind",
+        &["kind"],
+        "Records not acknowledged by the broker: outcome, dead_letter, forward",
     ),
-    (
+    Metric::counter(
         LETTERS_CUT,
-        "dead letters that were cut, being larger than the broker takes",
+        &[],
+        "Cuts of dead letters that were larger than the broker takes",
     ),
-    (PRODUCER_QUEUE, "records that wait in the producer"),
-    (
+    Metric::gauge(PRODUCER_QUEUE, &[], "Records that wait in the producer"),
+    Metric::counter(
         CAMPAIGN_RECORDS,
-        "records of the campaigns topic by result: stored, undecodable",
+        &["result"],
+        "Records of the campaigns topic: stored, undecodable",
     ),
 ];
 

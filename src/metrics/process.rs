@@ -1,16 +1,45 @@
 //! The metrics that every Prometheus client has of its process, from `/proc`. What cannot be read is left out, as
 //! on systems without it.
 
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 use std::fs;
 
+use almoner_actors::telemetry::Metric;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Clock ticks a second in `/proc`: the kernel's `USER_HZ`, 100 on every architecture that it runs on here.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// One metric: its name, kind, meaning and value.
-type Row = (&'static str, &'static str, &'static str, Option<f64>);
+/// Every metric of the process, in the order of its values below.
+pub(super) const METRICS: &[Metric; 7] = &[
+    Metric::counter(
+        "process_cpu_seconds_total",
+        &[],
+        "CPU time of user and system in seconds",
+    ),
+    Metric::gauge(
+        "process_resident_memory_bytes",
+        &[],
+        "Resident memory in bytes",
+    ),
+    Metric::gauge(
+        "process_virtual_memory_bytes",
+        &[],
+        "Virtual memory in bytes",
+    ),
+    Metric::gauge("process_threads", &[], "Threads"),
+    Metric::gauge("process_open_fds", &[], "Open file descriptors"),
+    Metric::gauge(
+        "process_max_fds",
+        &[],
+        "The most file descriptors that may be open",
+    ),
+    Metric::gauge(
+        "process_start_time_seconds",
+        &[],
+        "When the process started, in seconds since 1970",
+    ),
+];
 
 /// Appends the metrics to an exposition.
 pub(super) fn render(to: &mut String) {
@@ -19,58 +48,25 @@ pub(super) fn render(to: &mut String) {
     let limits = of_self("limits").unwrap_or_default();
     let stat = of_self("stat").unwrap_or_default();
     let system = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let rows: [Row; 7] = [
-        (
-            "process_cpu_seconds_total",
-            "counter",
-            "CPU time of user and system in seconds",
-            Some(cpu_seconds()),
-        ),
-        (
-            "process_resident_memory_bytes",
-            "gauge",
-            "Resident memory in bytes",
-            kilobytes(&status, "VmRSS:"),
-        ),
-        (
-            "process_virtual_memory_bytes",
-            "gauge",
-            "Virtual memory in bytes",
-            kilobytes(&status, "VmSize:"),
-        ),
-        (
-            "process_threads",
-            "gauge",
-            "Threads",
-            number_after(&status, "Threads:"),
-        ),
-        (
-            "process_open_fds",
-            "gauge",
-            "Open file descriptors",
-            open_fds(),
-        ),
-        (
-            "process_max_fds",
-            "gauge",
-            "The most file descriptors that may be open",
-            number_after(&limits, "Max open files"),
-        ),
-        (
-            "process_start_time_seconds",
-            "gauge",
-            "When the process started, in seconds since 1970",
-            start_time(&stat, &system),
-        ),
+    let values = [
+        Some(cpu_seconds()),
+        kilobytes(&status, "VmRSS:"),
+        kilobytes(&status, "VmSize:"),
+        number_after(&status, "Threads:"),
+        open_fds(),
+        number_after(&limits, "Max open files"),
+        start_time(&stat, &system),
     ];
-    for (name, kind, meaning, value) in rows {
+    for (metric, value) in METRICS.iter().zip(values) {
         if let Some(value) = value {
-            write_row(to, name, kind, meaning, value);
+            write_row(to, metric, value);
         }
     }
 }
 
-fn write_row(to: &mut String, name: &str, kind: &str, meaning: &str, value: impl Display) {
+fn write_row(to: &mut String, metric: &Metric, value: f64) {
+    let Metric { name, meaning, .. } = metric;
+    let kind = metric.kind.as_str();
     // A string takes everything.
     let _ = write!(
         to,

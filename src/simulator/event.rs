@@ -240,7 +240,7 @@ impl Metadata {
 }
 
 /// Appends the text as JSON writes it.
-fn push_text(json: &mut String, text: &str) {
+pub(crate) fn push_text(json: &mut String, text: &str) {
     let plain = |byte: &u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
     if text.as_bytes().iter().all(plain) {
         json.push('"');

@@ -12,8 +12,8 @@ use super::event::RefundTerms;
 use super::form;
 use super::ids::{IntentId, RefundId};
 use super::intents::Intent;
-use super::objects;
-use super::render::json;
+use super::objects::{self, intent};
+use super::render::{json, json_text};
 use super::requests::{expands, integer, not_a_form};
 use super::world::World;
 
@@ -60,13 +60,12 @@ struct Page {
 
 impl Page {
     /// Adds one; false if the page is full.
-    fn add(&mut self, limit: usize, body: Vec<u8>) -> bool {
+    fn add(&mut self, limit: usize, object: String) -> bool {
         if self.data.len() == limit {
             self.has_more = true;
             return false;
         }
-        let text = String::from_utf8(body).unwrap_or_default();
-        self.data.extend(RawValue::from_string(text));
+        self.data.extend(RawValue::from_string(object));
         true
     }
 }
@@ -92,7 +91,7 @@ impl World {
                 let of_customer = request.customer.is_none()
                     || request.customer.as_deref() == it.terms.customer.as_deref();
                 let wanted = (from_ms..=to_ms).contains(&created_ms) && of_customer;
-                wanted.then(|| json(&objects::intent(it, it.version(), request.expand)))
+                wanted.then(|| intent::written(it, it.version(), request.expand))
             });
             shown
                 .flatten()
@@ -134,7 +133,7 @@ impl World {
             let shown = self.look(id, now_ms, |it| {
                 let seen = it.terms.created_ms.max(it.visible_from_ms) + lag_ms <= now_ms;
                 let wanted = seen && clauses.iter().all(|clause| clause.holds(it));
-                wanted.then(|| json(&objects::intent(it, it.version(), false)))
+                wanted.then(|| intent::written(it, it.version(), false))
             });
             if let Some(body) = shown.flatten() {
                 if !page.add(limit, body) {
@@ -175,7 +174,7 @@ impl World {
                 tag: self.tag,
                 n: *n,
             };
-            !wanted(terms) || page.add(request.limit, json(&objects::refund(id, terms)))
+            !wanted(terms) || page.add(request.limit, json_text(&objects::refund(id, terms)))
         };
         if let Some(before) = before {
             let _full = refunds.iter().filter(|(n, _)| *n > before.n).all(&mut take);

@@ -1,5 +1,7 @@
 //! Objects as Stripe writes them in JSON.
 
+pub(crate) mod intent;
+
 use std::fmt::Display;
 
 use serde::{Serialize, Serializer};
@@ -7,10 +9,9 @@ use serde_json::value::RawValue;
 
 use super::answer::ErrorKind;
 use super::decline::Decline;
-use super::event::{CancelReason, RefundReason, RefundTerms};
+use super::event::{RefundReason, RefundTerms};
 use super::ids::{ChargeId, IntentId, RefundId};
 use super::intents::{Intent, Status, Version};
-use super::mix;
 
 /// A value that is written as its text.
 struct Text<T>(T);
@@ -24,93 +25,6 @@ impl<T: Display> Serialize for Text<T> {
 #[derive(Serialize)]
 struct Empty {}
 
-/// A payment intent in one of its versions.
-#[derive(Serialize)]
-pub(crate) struct IntentObject<'a> {
-    id: IntentId,
-    object: &'static str,
-    amount: i64,
-    amount_capturable: i64,
-    amount_details: AmountDetails,
-    amount_received: i64,
-    application: Option<()>,
-    application_fee_amount: Option<()>,
-    automatic_payment_methods: Option<()>,
-    canceled_at: Option<i64>,
-    cancellation_reason: Option<&'static str>,
-    capture_method: &'static str,
-    client_secret: Text<ClientSecret>,
-    confirmation_method: &'static str,
-    created: i64,
-    currency: &'a str,
-    customer: Option<&'a str>,
-    description: Option<&'a str>,
-    last_payment_error: Option<CardError<'a>>,
-    latest_charge: Option<MaybeExpanded<'a>>,
-    livemode: bool,
-    metadata: &'a RawValue,
-    next_action: Option<NextAction>,
-    on_behalf_of: Option<()>,
-    payment_method: Option<&'a str>,
-    payment_method_options: MethodOptions,
-    payment_method_types: [&'static str; 1],
-    processing: Option<()>,
-    receipt_email: Option<&'a str>,
-    review: Option<()>,
-    setup_future_usage: Option<()>,
-    shipping: Option<()>,
-    statement_descriptor: Option<()>,
-    statement_descriptor_suffix: Option<()>,
-    status: &'static str,
-    transfer_data: Option<()>,
-    transfer_group: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum MaybeExpanded<'a> {
-    Id(ChargeId),
-    Object(Box<ChargeObject<'a>>),
-}
-
-#[derive(Serialize)]
-struct AmountDetails {
-    tip: Empty,
-}
-
-#[derive(Serialize)]
-struct MethodOptions {
-    card: CardOptions,
-}
-
-#[derive(Serialize)]
-struct CardOptions {
-    installments: Option<()>,
-    mandate_options: Option<()>,
-    network: Option<()>,
-    request_three_d_secure: &'static str,
-}
-
-#[derive(Serialize)]
-struct NextAction {
-    r#type: &'static str,
-    use_stripe_sdk: Empty,
-}
-
-struct ClientSecret(IntentId);
-
-impl Display for ClientSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let IntentId { tag, n } = self.0;
-        write!(
-            f,
-            "{}_secret_{:016x}",
-            self.0,
-            mix::mix(u64::from(tag) << 32 ^ n)
-        )
-    }
-}
-
 /// A refusal of the card, with the intent where it is an answer of its own.
 #[derive(Serialize)]
 pub(crate) struct CardError<'a> {
@@ -123,7 +37,7 @@ pub(crate) struct CardError<'a> {
     doc_url: Text<DocUrl>,
     payment_method: MethodObject<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    payment_intent: Option<Box<IntentObject<'a>>>,
+    payment_intent: Option<Box<RawValue>>,
 }
 
 struct DocUrl(&'static str);
@@ -275,85 +189,22 @@ const BILLING_DETAILS: BillingDetails = BillingDetails {
     tax_id: None,
 };
 
-/// The intent in one of its versions; with `expand`, `latest_charge` is the whole charge.
-pub(crate) fn intent(of: &Intent, version: u16, expand: bool) -> IntentObject<'_> {
-    let (at, terms) = (of.at(version), &*of.terms);
-    let latest = at.charges.checked_sub(1);
-    let latest_charge = latest.and_then(|nth| {
-        let id = ChargeId { intent: of.id, nth };
-        if expand {
-            charge(of, at, nth).map(|it| MaybeExpanded::Object(Box::new(it)))
-        } else {
-            Some(MaybeExpanded::Id(id))
-        }
-    });
-    IntentObject {
-        id: of.id,
-        object: "payment_intent",
-        amount: terms.amount,
-        amount_capturable: 0,
-        amount_details: AmountDetails { tip: Empty {} },
-        amount_received: if at.status == Status::Succeeded {
-            terms.amount
-        } else {
-            0
-        },
-        application: None,
-        application_fee_amount: None,
-        automatic_payment_methods: None,
-        canceled_at: at.canceled.map(|(at_ms, _)| at_ms / 1000),
-        cancellation_reason: at.canceled.and_then(|(_, reason)| reason_of(reason)),
-        capture_method: "automatic",
-        client_secret: Text(ClientSecret(of.id)),
-        confirmation_method: "automatic",
-        created: terms.created_ms / 1000,
-        currency: terms.currency.as_str(),
-        customer: terms.customer.as_deref(),
-        description: terms.description.as_deref(),
-        last_payment_error: at.decline.and_then(|decline| card_error(of, at, decline)),
-        latest_charge,
-        livemode: false,
-        metadata: terms.metadata.raw(),
-        next_action: (at.status == Status::RequiresAction).then_some(NextAction {
-            r#type: "use_stripe_sdk",
-            use_stripe_sdk: Empty {},
-        }),
-        on_behalf_of: None,
-        payment_method: at.method.as_deref(),
-        payment_method_options: MethodOptions {
-            card: CardOptions {
-                installments: None,
-                mandate_options: None,
-                network: None,
-                request_three_d_secure: "automatic",
-            },
-        },
-        payment_method_types: ["card"],
-        processing: None,
-        receipt_email: terms.receipt_email.as_deref(),
-        review: None,
-        setup_future_usage: None,
-        shipping: None,
-        statement_descriptor: None,
-        statement_descriptor_suffix: None,
-        status: at.status.as_str(),
-        transfer_data: None,
-        transfer_group: terms.transfer_group.as_deref(),
-    }
-}
-
 /// The refusal that the intent's version ended in, with the intent itself.
 pub(crate) fn declined(of: &Intent, version: u16) -> Option<CardError<'_>> {
     let at = of.at(version);
     let error = card_error(of, at, at.decline?)?;
-    let payment_intent = Some(Box::new(intent(of, version, false)));
+    let payment_intent = intent::embedded(of, version);
     Some(CardError {
         payment_intent,
         ..error
     })
 }
 
-fn card_error<'a>(of: &'a Intent, at: &Version, decline: Decline) -> Option<CardError<'a>> {
+pub(super) fn card_error<'a>(
+    of: &'a Intent,
+    at: &Version,
+    decline: Decline,
+) -> Option<CardError<'a>> {
     let nth = at.charges.checked_sub(1)?;
     let (code, decline_code, message) = decline.words();
     Some(CardError {
@@ -465,16 +316,5 @@ pub(crate) fn refund(id: RefundId, terms: &RefundTerms) -> RefundObject<'_> {
         source_transfer_reversal: None,
         status: "succeeded",
         transfer_reversal: None,
-    }
-}
-
-fn reason_of(reason: CancelReason) -> Option<&'static str> {
-    match reason {
-        CancelReason::Unnamed => None,
-        CancelReason::Duplicate => Some("duplicate"),
-        CancelReason::Fraudulent => Some("fraudulent"),
-        CancelReason::RequestedByCustomer => Some("requested_by_customer"),
-        CancelReason::Abandoned => Some("abandoned"),
-        CancelReason::Automatic => Some("automatic"),
     }
 }

@@ -1,11 +1,12 @@
 //! Turns answers into the bytes of a body.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::answer::{Answer, ApiError, ErrorKind};
 use super::ids::{ChargeId, RefundId};
 use super::method::{Behaviour, behaviour};
-use super::objects::{self, IntentObject};
+use super::objects::{self, intent};
 use super::world::World;
 
 #[derive(Serialize)]
@@ -24,7 +25,7 @@ struct ErrorObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<ChargeId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    payment_intent: Option<IntentObject<'a>>,
+    payment_intent: Option<Box<RawValue>>,
 }
 
 impl World {
@@ -35,7 +36,9 @@ impl World {
                 intent,
                 version,
                 expand,
-            } => self.peek(*intent, |it| json(&objects::intent(it, *version, *expand))),
+            } => self.peek(*intent, |it| {
+                intent::written(it, *version, *expand).into_bytes()
+            }),
             Answer::Declined { intent, version } => self
                 .peek(*intent, |it| {
                     objects::declined(it, *version).map(|error| json(&Failure { error }))
@@ -57,7 +60,7 @@ impl World {
     ) -> Result<Vec<u8>, ApiError> {
         let render = |id| {
             self.look(id, now_ms, |it| {
-                json(&objects::intent(it, it.version(), expand))
+                intent::written(it, it.version(), expand).into_bytes()
             })
         };
         let body = id.parse().ok().and_then(render);
@@ -101,15 +104,13 @@ impl World {
 
     fn rendered_error(&self, error: &ApiError) -> Vec<u8> {
         let with_intent = error.intent.as_deref().and_then(|(id, version)| {
-            self.peek(*id, |it| {
-                error_body(error, Some(objects::intent(it, *version, false)))
-            })
+            self.peek(*id, |it| error_body(error, intent::embedded(it, *version)))
         });
         with_intent.unwrap_or_else(|| error_body(error, None))
     }
 }
 
-fn error_body(error: &ApiError, payment_intent: Option<IntentObject<'_>>) -> Vec<u8> {
+fn error_body(error: &ApiError, payment_intent: Option<Box<RawValue>>) -> Vec<u8> {
     json(&Failure {
         error: ErrorObject {
             r#type: error.kind,
@@ -120,6 +121,11 @@ fn error_body(error: &ApiError, payment_intent: Option<IntentObject<'_>>) -> Vec
             payment_intent,
         },
     })
+}
+
+/// JSON as text.
+pub(crate) fn json_text<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default() // nothing that is written here can fail, as in `json`
 }
 
 /// JSON, in a buffer that mostly needs not grow.

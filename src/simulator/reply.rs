@@ -84,7 +84,8 @@ impl Reply {
         let headers = response.headers_mut();
         headers.reserve(6);
         headers.insert(CONTENT_TYPE, JSON);
-        if let Ok(id) = HeaderValue::from_str(request_id) {
+        if let Ok(mut id) = HeaderValue::from_str(request_id) {
+            id.set_sensitive(true); // never indexed by HTTP/2's header compression: each is sent once
             headers.insert(REQUEST_ID, id);
         }
         headers.insert(

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::service::Service;
+use crate::batched::Batched;
 
 const BACKLOG: u32 = 4096;
 /// More than one client has in flight on one connection.
@@ -69,6 +70,12 @@ pub(crate) async fn accept(
     let _in_time = tokio::time::timeout(GRACE, all_ended).await;
 }
 
+/// Whether the client speaks HTTP/2. A few bytes that come alone are taken for HTTP/1.1's, which costs time at most.
+async fn begins_http2(stream: &TcpStream) -> bool {
+    let mut first = [0; 3];
+    matches!(stream.peek(&mut first).await, Ok(3)) && first == *b"PRI"
+}
+
 async fn connection(stream: TcpStream, service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     // Without it answers wait for the peer's delayed acknowledgement; where it cannot be set, they just do.
     let _slower = stream.set_nodelay(true);
@@ -82,7 +89,12 @@ async fn connection(stream: TcpStream, service: Arc<Service>, mut stop: watch::R
         .initial_connection_window_size(1 << 24)
         .initial_stream_window_size(1 << 20);
     let answer = service_fn(move |request| service.clone().answer(request));
-    let serving = builder.serve_connection(TokioIo::new(stream), answer);
+    let is_http2 = tokio::select! {
+        it = begins_http2(&stream) => it,
+        _ = stop.changed() => return,
+    };
+    let stream = Batched::new(TokioIo::new(stream), is_http2);
+    let serving = builder.serve_connection(stream, answer);
     tokio::pin!(serving);
     tokio::select! {
         // How a connection ends is its client's affair, or a fault that was asked for.

@@ -18,6 +18,7 @@ fn check_file(path: &str, made: &str) {
 fn the_files_are_what_the_doc_comments_make() {
     check_file("docs/configuration.md", &page());
     check_file("config/almoner.toml", &example());
+    check_file("docs/metrics.md", &almoner::metrics::page());
 }
 
 /// The example with every key set: a comment begins with "# ", a key with "#".

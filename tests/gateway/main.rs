@@ -9,6 +9,9 @@ mod lists;
 mod server;
 mod stripe_mock;
 mod support;
+mod tls;
+#[path = "../support/tls.rs"]
+mod tls_front;
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -31,6 +31,7 @@ pub fn options(base_url: &str) -> Options {
         connections_max: 64,
         http2_prior_knowledge: false,
         connections_h2: 4,
+        ca_file: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use almoner::clock::SystemClock;
 use almoner::http::{Health, serve_admin};
 use almoner::metrics::Metrics;
-use almoner_actors::telemetry::{Kind, METRICS, Telemetry};
+use almoner_actors::telemetry::{Kind, METRICS};
 use tokio::runtime::Handle;
 
 use crate::{ANYWHERE, LIMITS, get, metrics};
@@ -15,12 +15,11 @@ use crate::{ANYWHERE, LIMITS, get, metrics};
 /// The exposition after every metric of the actors was touched.
 async fn exposition() -> String {
     let metrics = metrics();
-    let _described = Telemetry::new();
-    for (name, kind, _, _) in METRICS {
-        match kind {
-            Kind::Counter => metrics::counter!(*name).increment(1),
-            Kind::Gauge => metrics::gauge!(*name).set(1.0),
-            Kind::Histogram => metrics::histogram!(*name).record(0.003),
+    for metric in METRICS {
+        match metric.kind {
+            Kind::Counter => metrics::counter!(metric.name).increment(1),
+            Kind::Gauge => metrics::gauge!(metric.name).set(1.0),
+            Kind::Histogram => metrics::histogram!(metric.name).record(0.003),
         }
     }
     metrics::histogram!("almoner_test_batch_operations").record(3.0);
@@ -55,13 +54,8 @@ async fn every_metric_has_its_help_and_type() {
             assert_eq!(times, 1, "{line} in:\n{text}");
         }
     };
-    for (name, kind, _, meaning) in METRICS {
-        let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        };
-        check(name, kind, meaning);
+    for metric in METRICS {
+        check(metric.name, metric.kind.as_str(), metric.meaning);
     }
     check("almoner_build_info", "gauge", "1; the labels say what runs");
     check(

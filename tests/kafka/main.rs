@@ -8,4 +8,9 @@ mod losses;
 mod outcomes;
 mod rebalance;
 mod support;
+#[cfg(feature = "kafka-tls")]
+mod tls;
+#[cfg(feature = "kafka-tls")]
+#[path = "../support/tls.rs"]
+mod tls_front;
 mod topics;

@@ -1,12 +1,14 @@
 //! Publishing: each record is answered once, whatever the broker says.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use almoner::kafka::options::KafkaOptions;
 use almoner::kafka::outcomes::{KafkaOutcomes, Letter};
-use almoner_actors::ports::{Forward, Outcomes, PublishError};
-use almoner_domain::ids::Shard;
+use almoner_actors::memory::MemoryStore;
+use almoner_actors::ports::{Forward, KeptLetter, Letters, Outcomes, PublishError};
+use almoner_domain::ids::{Place, Shard};
 use almoner_domain::outcome::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message as _, OwnedMessage};
@@ -33,6 +35,10 @@ fn publish(outcomes: &KafkaOutcomes, message: Message) -> Result<(), PublishErro
     result
         .recv_timeout(PATIENCE)
         .expect("a publication was not answered")
+}
+
+fn start(options: &KafkaOptions) -> KafkaOutcomes {
+    KafkaOutcomes::start(options, Arc::new(MemoryStore::new())).unwrap()
 }
 
 /// All records of a topic, until there are `count`.
@@ -76,7 +82,7 @@ fn header(record: &OwnedMessage, name: &str) -> Option<String> {
 #[test]
 fn outcomes_are_acknowledged_with_their_headers_on_the_partition_of_their_key() {
     let (_cluster, options) = cluster();
-    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    let outcomes = start(&options);
     // Kafka's own test vectors of murmur2: 1173551340 and 1357151166 once positive, modulo 4.
     for (number, (key, partition)) in [("21", 0), ("foobar", 2)].into_iter().enumerate() {
         assert_eq!(publish(&outcomes, message(key, number)), Ok(()));
@@ -100,7 +106,7 @@ fn outcomes_are_acknowledged_with_their_headers_on_the_partition_of_their_key() 
 #[test]
 fn a_misplaced_record_goes_to_the_shard_that_it_is_sent_to() {
     let (_cluster, options) = cluster();
-    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    let outcomes = start(&options);
     let forward = Forward {
         to: Shard(3),
         key: Some((*b"21").into()),
@@ -130,7 +136,7 @@ fn a_misplaced_record_goes_to_the_shard_that_it_is_sent_to() {
 #[test]
 fn errors_are_retried_or_told_and_the_next_one_goes_out() {
     let (cluster, options) = cluster();
-    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    let outcomes = start(&options);
     assert_eq!(publish(&outcomes, message("u", 0)), Ok(()));
     cluster.request_errors(
         RDKafkaApiKey::Produce,
@@ -155,7 +161,7 @@ fn errors_are_retried_or_told_and_the_next_one_goes_out() {
 #[test]
 fn after_a_fatal_error_there_is_a_new_producer() {
     let (cluster, options) = cluster();
-    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    let outcomes = start(&options);
     assert_eq!(publish(&outcomes, message("u", 0)), Ok(()));
     // The broker has lost count of us: an idempotent producer gives itself up.
     cluster.request_errors(
@@ -186,7 +192,7 @@ fn a_full_queue_loses_nothing_and_keeps_the_order() {
     options
         .client
         .insert("queue.buffering.max.messages".to_owned(), "50".to_owned());
-    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    let outcomes = start(&options);
     let mut unanswered = VecDeque::new();
     for number in 0..5_000 {
         let (done, result) = done();
@@ -217,7 +223,7 @@ fn a_full_queue_loses_nothing_and_keeps_the_order() {
 #[test]
 fn many_at_once() {
     let (_cluster, options) = cluster();
-    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    let outcomes = start(&options);
     let start = Instant::now();
     let results: Vec<_> = (0..20_000)
         .map(|number| {
@@ -235,66 +241,81 @@ fn many_at_once() {
     );
 }
 
-#[test]
-fn a_letter_that_is_too_large_is_cut_until_it_fits() {
-    let (cluster, options) = cluster();
-    let outcomes = KafkaOutcomes::start(&options).unwrap();
-    let letter = |value: Vec<u8>| Letter {
+/// A letter of so many bytes, read at this offset.
+fn letter(offset: i64, byte: u8, bytes: usize) -> Letter {
+    Letter {
+        place: Place {
+            topic: "donations.requests".into(),
+            partition: 3,
+            offset,
+        },
         key: Some((*b"user").into()),
-        value: Some(value),
+        value: Some(vec![byte; bytes]),
         headers: vec![("almoner-attempts".into(), Some((*b"1").into()))],
-    };
-    let send = |letter| {
-        let (done, result) = done();
-        outcomes.send_letter(letter, done);
-        result.recv_timeout(PATIENCE).unwrap()
+    }
+}
+
+fn send_letter(outcomes: &KafkaOutcomes, letter: Letter) -> Result<(), PublishError> {
+    let (done, result) = done();
+    outcomes.send_letter(letter, done);
+    result.recv_timeout(PATIENCE).unwrap()
+}
+
+#[test]
+fn a_letter_that_is_too_large_is_kept_whole_and_cut_until_it_fits() {
+    let (cluster, options) = cluster();
+    let store = Arc::new(MemoryStore::new());
+    let outcomes = KafkaOutcomes::start(&options, Arc::clone(&store) as Arc<dyn Letters>).unwrap();
+    let mut count = 0;
+    let mut check = |bytes: usize, published: usize| {
+        count += 1;
+        let byte = u8::try_from(count).unwrap();
+        let sent = letter(count, byte, bytes);
+        assert_eq!(send_letter(&outcomes, sent.clone()), Ok(()));
+        let records = read(&options, &options.topics.dead_letters, usize::from(byte));
+        let record = records
+            .iter()
+            .find(|record| record.payload().is_some_and(|value| value[0] == byte))
+            .unwrap();
+        assert_eq!(record.payload().map(<[u8]>::len), Some(published));
+        assert_eq!(header(record, "almoner-attempts").as_deref(), Some("1"));
+        let was_cut = bytes != published;
+        let length = header(record, "almoner-cut-length");
+        assert_eq!(length, was_cut.then(|| bytes.to_string()));
+        let hash = header(record, "almoner-sha256");
+        assert_eq!(hash.map(|it| it.len()), was_cut.then_some(64));
+        let kept = store.letters();
+        let kept: Vec<_> = kept.iter().filter(|it| it.place == sent.place).collect();
+        assert_eq!(kept.len(), usize::from(was_cut));
+        let whole = |it: &&KeptLetter| {
+            it.value.as_deref() == sent.value.as_deref() && it.headers == sent.headers
+        };
+        assert!(kept.iter().all(whole), "not kept as it came");
     };
     // The client itself refuses it.
-    assert_eq!(send(letter(vec![7; 3_000_000])), Ok(()));
-    let record = &read(&options, &options.topics.dead_letters, 1)[0];
-    assert_eq!(record.payload().map(<[u8]>::len), Some(750_000));
-    assert_eq!(
-        header(record, "almoner-cut-length").as_deref(),
-        Some("3000000")
-    );
-    assert_eq!(
-        header(record, "almoner-sha256").map(|hash| hash.len()),
-        Some(64)
-    );
-    assert_eq!(header(record, "almoner-attempts").as_deref(), Some("1"));
+    check(3_000_000, 750_000);
     // The broker does.
-    cluster.request_errors(
-        RDKafkaApiKey::Produce,
-        &[
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
-        ],
-    );
-    assert_eq!(send(letter(vec![8; 1_000])), Ok(()));
-    let records = read(&options, &options.topics.dead_letters, 2);
-    let record = records
-        .iter()
-        .find(|record| record.payload().is_some_and(|value| value[0] == 8))
-        .unwrap();
-    assert_eq!(record.payload().map(<[u8]>::len), Some(250));
-    assert_eq!(
-        header(record, "almoner-cut-length").as_deref(),
-        Some("1000")
-    );
+    let too_large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[too_large, too_large]);
+    check(1_000, 250);
     // One that fits stays whole.
-    assert_eq!(send(letter(vec![9; 1_000])), Ok(()));
-    let records = read(&options, &options.topics.dead_letters, 3);
-    let record = records
-        .iter()
-        .find(|record| record.payload().is_some_and(|value| value[0] == 9))
-        .unwrap();
-    assert_eq!(
-        (
-            record.payload().map(<[u8]>::len),
-            header(record, "almoner-cut-length")
-        ),
-        (Some(1_000), None)
-    );
+    check(1_000, 1_000);
+}
+
+#[test]
+fn a_letter_that_cannot_be_kept_is_not_cut() {
+    let (_cluster, options) = cluster();
+    let store = Arc::new(MemoryStore::new());
+    let outcomes = KafkaOutcomes::start(&options, Arc::clone(&store) as Arc<dyn Letters>).unwrap();
+    store.poison(Some("disk"));
+    let large = letter(1, 7, 3_000_000);
+    let error = send_letter(&outcomes, large.clone()).unwrap_err();
+    assert!(error.to_string().contains("disk"), "{error}");
+    // Who published does so again, and the store is well by then.
+    store.poison(None);
+    assert_eq!(send_letter(&outcomes, large), Ok(()));
+    assert_eq!(store.letters().len(), 1);
+    assert_eq!(read(&options, &options.topics.dead_letters, 1).len(), 1);
 }
 
 #[test]
@@ -304,7 +325,7 @@ fn without_a_broker_all_are_answered() {
     options
         .client
         .insert("message.timeout.ms".to_owned(), "1000".to_owned());
-    let outcomes = KafkaOutcomes::start(&options).unwrap();
+    let outcomes = start(&options);
     assert!(publish(&outcomes, message("u", 0)).is_err());
     let (done, result) = done();
     outcomes.publish(message("u", 1), done);

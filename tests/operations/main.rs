@@ -1,6 +1,12 @@
-//! What an operator does when log and store do not belong together: a whole instance, a broker and a gateway.
+//! What operators meet and do: a real process that gets ready or says why not, shows what it counts, keeps what it could not
+//! process, and goes on where it was killed; and an instance whose log and store do not belong together.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod demo;
+mod letters;
 mod losses;
+mod metrics;
+mod readiness;
 mod restore;
+mod support;
 mod world;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use almoner_actors::ports::{
-    Accepted, Advanced, Done, Finish, FinishWrite, Finished, FirstState, MarkWrite, Marked,
-    SendRow, StoreError,
+    Accepted, Advanced, Done, Finish, FinishWrite, Finished, FirstState, KeptLetter, MarkWrite,
+    Marked, SendRow, StoreError,
 };
 use almoner_domain::campaign::{CampaignChange, Status};
 use almoner_domain::donation::{Call, Donation, Ending, PendingKind, Progress, State, Trace};
-use almoner_domain::ids::{CampaignId, Shard};
+use almoner_domain::ids::{CampaignId, Place, Shard};
 use almoner_domain::outcome::Reason;
 use almoner_domain::request::{DonationRequest, Information};
 use smallvec::smallvec;
@@ -681,4 +681,35 @@ pub fn an_answer_that_was_lost_is_found_again(engine: &Engine) {
         panic!("new twice");
     };
     assert_eq!(again, recorded);
+}
+
+pub fn a_dead_letter_is_kept_once_and_whole(engine: &Engine) {
+    let letter = |offset, value: Option<&[u8]>, sha| KeptLetter {
+        place: Place {
+            topic: "donations.requests".into(),
+            partition: 3,
+            offset,
+        },
+        sha256: [sha; 32],
+        key: Some((*b"user").into()),
+        value: value.map(Into::into),
+        headers: vec![
+            ("almoner-attempts".into(), Some((*b"\xff1").into())),
+            ("bare".into(), None),
+        ],
+    };
+    let large = vec![0xc1; 3_000_000];
+    let letters = [
+        letter(7, Some(&large), 1),
+        // Of another log.
+        letter(7, Some(b"other"), 2),
+        letter(8, None, 1),
+    ];
+    for kept in letters.iter().chain(&letters[..1]) {
+        engine.keep_letter(kept.clone());
+    }
+    assert!(
+        engine.letters() == letters,
+        "other letters, or in another order"
+    );
 }

@@ -47,6 +47,7 @@ stories!(
     donations_accepted_during_paging_do_no_harm,
     the_window_has_what_counts_for_doubles,
     campaigns_change_by_version,
+    a_dead_letter_is_kept_once_and_whole,
     a_campaign_closes_by_a_tombstone,
     a_dropped_caller_changes_nothing,
     an_answer_that_was_lost_is_found_again,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use almoner::store::sqlite::SqliteStore;
+use almoner::store::sqlite::{Books, SqliteStore};
 use almoner_actors::memory::MemoryStore;
 use almoner_actors::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, DayTotal, Done, Dropped,
-    Finish, FinishWrite, Finished, FirstState, MarkWrite, Marked, Pending, Recorded, RowId, Store,
-    StoreError, Unfinished, WindowEntry,
+    Finish, FinishWrite, Finished, FirstState, KeptLetter, Letters, MarkWrite, Marked, Pending,
+    Recorded, RowId, Store, StoreError, Unfinished, WindowEntry,
 };
 use almoner_domain::campaign::{Campaign, CampaignChange, Status};
 use almoner_domain::donation::{Donation, Ending, PendingKind, Progress, State};
@@ -30,14 +30,18 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// A store with its folder, and how to read its sums.
 pub struct Engine {
     pub store: Arc<dyn Store>,
+    keeper: Arc<dyn Letters>,
+    letters: Box<dyn Fn() -> Vec<KeptLetter>>,
     sums: Box<dyn Fn() -> Vec<DayTotal>>,
     _folder: Option<TempDir>,
 }
 
 pub fn memory() -> Engine {
     let store = Arc::new(MemoryStore::new());
-    let read = Arc::clone(&store);
+    let (read, kept) = (Arc::clone(&store), Arc::clone(&store));
     Engine {
+        keeper: Arc::clone(&store) as Arc<dyn Letters>,
+        letters: Box::new(move || kept.letters()),
         store,
         sums: Box::new(move || read.campaign_days()),
         _folder: None,
@@ -54,8 +58,10 @@ pub fn sqlite() -> Engine {
 /// A SQLite store in a folder that stays.
 pub fn sqlite_at(folder: &Path) -> Engine {
     let store = Arc::new(SqliteStore::open(folder).unwrap());
-    let read = Arc::clone(&store);
+    let (read, kept) = (Arc::clone(&store), Arc::clone(&store));
     Engine {
+        keeper: Arc::clone(&store) as Arc<dyn Letters>,
+        letters: Box::new(move || letters(&kept.books().unwrap())),
         store,
         sums: Box::new(move || {
             let books = read.books().unwrap();
@@ -64,6 +70,24 @@ pub fn sqlite_at(folder: &Path) -> Engine {
         }),
         _folder: None,
     }
+}
+
+/// All kept letters, the oldest first.
+fn letters(books: &Books) -> Vec<KeptLetter> {
+    let mut lines = Vec::new();
+    books.each_letter(|line| lines.push(line)).unwrap();
+    let mut places: Vec<_> = lines.iter().map(|line| line.place.clone()).collect();
+    places.dedup();
+    let letters: Vec<_> = places
+        .iter()
+        .flat_map(|place| books.letters_at(place).unwrap())
+        .collect();
+    assert_eq!(lines.len(), letters.len());
+    for (line, letter) in lines.iter().zip(&letters) {
+        let bytes = letter.value.as_ref().map_or(0, |value| value.len() as u64);
+        assert_eq!((line.value_bytes, &line.headers), (bytes, &letter.headers));
+    }
+    letters
 }
 
 /// A completion, and where its answer comes out.
@@ -84,6 +108,19 @@ impl Engine {
         let (done, receiver) = answer();
         call(&*self.store, done);
         receiver.recv_timeout(DEADLINE).expect("the store answers")
+    }
+
+    pub fn keep_letter(&self, letter: KeptLetter) {
+        let (done, receiver) = answer();
+        self.keeper.keep_letter(letter, done);
+        receiver
+            .recv_timeout(DEADLINE)
+            .expect("the store answers")
+            .unwrap();
+    }
+
+    pub fn letters(&self) -> Vec<KeptLetter> {
+        (self.letters)()
     }
 
     pub fn accept(&self, write: AcceptWrite) -> Accepted {

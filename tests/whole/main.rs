@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod network;
+mod secrets;
 // A harness offers more than each story takes.
 #[allow(dead_code, unused_imports)]
 mod support;

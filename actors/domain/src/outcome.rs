@@ -5,6 +5,8 @@ mod encode;
 mod names;
 mod view;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::donation::{PendingKind, State};
@@ -140,7 +142,7 @@ pub struct Message {
     /// MessagePack, named maps.
     pub value: Vec<u8>,
     /// `event-type`, `event-id`, `donation-id`, `content-type`, `schema-version` and the request's trace headers.
-    pub headers: Vec<(&'static str, Box<str>)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
 }
 
 /// The place that a copy of an outcome answers.

@@ -172,7 +172,7 @@ struct Watched {
     reports: UnboundedReceiver<(Duration, Report)>,
 }
 
-fn watch(site: Site, policy: Policy) -> Watched {
+fn watch(site: Site, policy: &'static Policy) -> Watched {
     let heard = Rc::new(Heard::default());
     let (sender, reports) = unbounded_channel();
     let probe = Probe {
@@ -210,7 +210,7 @@ fn restarted(panic: &str, restarts: u32) -> Report {
 /// One message, then the crash with two messages queued behind, and no address left: all are heard, in order.
 fn check(site: Site, expected: &[Report]) {
     story(async {
-        let mut watched = watch(site, Policy::ENTITY);
+        let mut watched = watch(site, &Policy::ENTITY);
         watched.addr.do_send(Say(1));
         watched.addr.do_send(Go);
         drop(watched.addr);
@@ -264,7 +264,7 @@ fn a_panic_in_the_last_words_is_an_end_all_the_same() {
 #[test]
 fn an_actor_that_stops_is_not_restarted() {
     story(async {
-        let mut watched = watch(Site::Nowhere, Policy::ENTITY);
+        let mut watched = watch(Site::Nowhere, &Policy::ENTITY);
         watched.addr.do_send(Halt);
         let seen = reports(&mut watched.reports).await;
         assert_eq!(seen, [(Duration::ZERO, Report::Stopped)]);
@@ -282,7 +282,7 @@ const FEW: Policy = Policy {
 #[test]
 fn rests_grow_and_past_the_limit_the_actor_is_quarantined_with_what_was_queued() {
     story(async {
-        let mut watched = watch(Site::Nowhere, FEW);
+        let mut watched = watch(Site::Nowhere, &FEW);
         for _ in 0..5 {
             watched.addr.do_send(Poison);
         }
@@ -315,7 +315,7 @@ fn in_ms(seen: Vec<(Duration, Report)>) -> Vec<(u64, Report)> {
 #[test]
 fn a_crash_now_and_then_never_quarantines() {
     story(async {
-        let mut watched = watch(Site::Nowhere, FEW);
+        let mut watched = watch(Site::Nowhere, &FEW);
         for _ in 0..20 {
             watched.addr.do_send(Poison);
             let (_, report) = watched.reports.recv().await.unwrap();
@@ -337,7 +337,7 @@ fn an_actor_is_started_on_an_arbiter_from_any_thread() {
                 crashed: Cell::new(false),
             };
             let report = move |report| sender.send((Duration::ZERO, report)).unwrap();
-            start_in(&arbiter, make, Policy::ENTITY, report)
+            start_in(&arbiter, make, &Policy::ENTITY, report)
         });
         let addr = far.join().unwrap();
         addr.send(Say(1)).await.unwrap();
@@ -356,7 +356,7 @@ fn an_actor_that_cannot_be_made_is_reported() {
         let (sender, mut receiver) = unbounded_channel();
         let report = move |report| sender.send((Duration::ZERO, report)).unwrap();
         let make = || -> Probe { panic!("no probe") };
-        let addr = start_in(&Arbiter::current(), make, Policy::ENTITY, report);
+        let addr = start_in(&Arbiter::current(), make, &Policy::ENTITY, report);
         let panic = "no probe".to_owned();
         let seen = reports(&mut receiver).await;
         assert_eq!(seen, [(Duration::ZERO, Report::Quarantined { panic })]);

@@ -57,7 +57,7 @@ impl ShardIntake {
         let alarm = Arc::clone(&self.world);
         let its_lease = Arc::clone(&lease);
         let make = move || Router::new(world, shard, log, gateway, its_lease);
-        let router = guard::start_in(arbiter, make, Policy::SHARD, move |report| {
+        let router = guard::start_in(arbiter, make, &Policy::SHARD, move |report| {
             if let guard::Report::Quarantined { panic } = report {
                 alarm.raise(Alarm::Escalated {
                     what: format!("the router of shard {shard} keeps crashing: {panic}"),

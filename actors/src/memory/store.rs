@@ -11,7 +11,8 @@ use almoner_domain::ids::{CampaignId, DonationId, Shard};
 use self::tables::Tables;
 use crate::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, DayTotal, Done, FinishWrite,
-    Finished, MarkWrite, Marked, Recorded, SendRow, Store, StoreError, Unfinished, WindowEntry,
+    Finished, KeptLetter, Letters, MarkWrite, Marked, Recorded, SendRow, Store, StoreError,
+    Unfinished, WindowEntry,
 };
 
 /// A call that waits to be done: it is told whether to answer.
@@ -118,6 +119,12 @@ impl MemoryStore {
         lock(&self.state).tables.campaign_days()
     }
 
+    /// The dead letters that were kept, the oldest first.
+    #[must_use]
+    pub fn letters(&self) -> Vec<KeptLetter> {
+        lock(&self.state).tables.letters.clone()
+    }
+
     /// An operator says that the log is another one.
     pub fn raise_log_generation(&self) {
         lock(&self.state).tables.raise_log_generation();
@@ -213,6 +220,15 @@ impl Store for MemoryStore {
     fn put_campaign(&self, change: CampaignChange, done: Done<Result<(), StoreError>>) {
         self.run(done, |tables| {
             tables.put_campaign(change);
+            Ok(())
+        });
+    }
+}
+
+impl Letters for MemoryStore {
+    fn keep_letter(&self, letter: KeptLetter, done: Done<Result<(), StoreError>>) {
+        self.run(done, |tables| {
+            tables.keep_letter(letter);
             Ok(())
         });
     }

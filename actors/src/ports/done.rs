@@ -1,6 +1,8 @@
 //! A completion: called exactly once, even when whoever held it died.
 
-use actix::prelude::{Message, Recipient};
+use std::sync::Arc;
+
+use actix::prelude::{Actor, Addr, Context, Handler, Message};
 
 /// What a completion says when it was dropped without being called.
 pub trait Dropped {
@@ -21,12 +23,14 @@ impl<T: Dropped> Done<T> {
         Self(Some(Box::new(then)))
     }
 
-    /// A completion that sends a message to an actor.
-    pub fn to<M>(recipient: Recipient<M>, message: impl FnOnce(T) -> M + Send + 'static) -> Self
+    /// A completion that sends a message to an actor. The address is shared: a clone of an actix address costs two
+    /// allocations.
+    pub fn to<A, M>(address: Arc<Addr<A>>, message: impl FnOnce(T) -> M + Send + 'static) -> Self
     where
+        A: Actor<Context = Context<A>> + Handler<M>,
         M: Message<Result = ()> + Send + 'static,
     {
-        Self::new(move |result| recipient.do_send(message(result)))
+        Self::new(move |result| address.do_send(message(result)))
     }
 
     /// Says what came of it.

@@ -1,7 +1,7 @@
 //! How a router takes its shard over: it raises the epoch, checks that log and store belong together, fills the
 //! windows, finds what is unfinished, and only then begins what was read meanwhile.
 
-use actix::prelude::{AsyncContext, Context, Handler, Message};
+use actix::prelude::{Context, Handler, Message};
 use almoner_domain::donation::{Donation, PendingKind};
 use almoner_domain::duplicate::{Entry, Standing};
 
@@ -63,7 +63,7 @@ impl Router {
     pub(super) fn claim(&mut self, ctx: &Context<Self>) {
         self.phase = Phase::Claiming;
         let step = self.step();
-        let done = Done::to(ctx.address().recipient(), move |result| ClaimedShard {
+        let done = Done::to(self.address(ctx), move |result| ClaimedShard {
             step,
             result,
         });
@@ -74,7 +74,7 @@ impl Router {
         let Some(shard) = &self.shard else { return };
         let since_ms = shard.stream_ms.get() - self.world.settings.duplicate_window_ms;
         let step = self.step();
-        let done = Done::to(ctx.address().recipient(), move |page| RecentPage {
+        let done = Done::to(self.address(ctx), move |page| RecentPage {
             step,
             after,
             page,
@@ -84,7 +84,7 @@ impl Router {
 
     pub(super) fn read_unfinished(&mut self, after: Cursor, ctx: &Context<Self>) {
         let step = self.step();
-        let done = Done::to(ctx.address().recipient(), move |page| UnfinishedPage {
+        let done = Done::to(self.address(ctx), move |page| UnfinishedPage {
             step,
             after,
             page,
@@ -151,8 +151,8 @@ impl Router {
     }
 
     fn put_window(&mut self, donation: &Donation, standing: Standing) {
-        let window = self.slots.window(&donation.request.user_id);
-        window.borrow_mut().insert(Entry::new(
+        let slot = self.slots.slot(&donation.request.user_id);
+        slot.window.borrow_mut().insert(Entry::new(
             &donation.request,
             donation.recorded_at_ms,
             standing,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix::prelude::{AsyncContext, Context, Handler, Message};
+use actix::prelude::{Context, Handler, Message};
 use almoner_domain::dead_letter::DeadLetter;
 use almoner_domain::donation::Trace;
 use almoner_domain::ids::{DonationId, Place};
@@ -198,7 +198,7 @@ impl Router {
         let Some(loose) = self.loose.get(&offset) else {
             return;
         };
-        let done = Done::to(ctx.address().recipient(), move |result| LoosePublished {
+        let done = Done::to(self.address(ctx), move |result| LoosePublished {
             offset,
             result,
         });

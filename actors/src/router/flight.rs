@@ -1,10 +1,10 @@
 //! A flight: one donation that something is being done for, the records that wait for its fate, and the events that
 //! are yet to be told. It begins with a record or a due time, and ends when all is acknowledged.
 
-use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::prelude::{Addr, AsyncContext, Context, Handler, Message};
+use actix::prelude::{Addr, Context, Handler, Message};
 use almoner_domain::dead_letter::DeadLetter;
 use almoner_domain::donation::{Donation, PendingKind};
 use almoner_domain::ids::{DonationId, Place, UserId};
@@ -12,11 +12,12 @@ use almoner_domain::outcome::{self, Told};
 use almoner_domain::request::HoldAnswer;
 use smallvec::SmallVec;
 
+use super::slots;
 use super::tick::Again;
 use super::{Departed, Fate, PendingEntry, Router};
 use crate::intake;
 use crate::ports::{Done, PublishError, StoreError};
-use crate::user::{AnswerHold, Donate, Due, User};
+use crate::user::{AnswerHold, Donate, Due, Slot, User};
 use crate::world::World;
 
 /// What a flight is for; enough to send it to its user again.
@@ -41,17 +42,19 @@ pub(super) struct HoldRecord {
 /// One donation in flight in the shard.
 pub(super) struct Flight {
     pub(super) work: Work,
+    /// Whose it is.
+    pub(super) slot: Rc<Slot>,
     /// The records that wait for its fate, all alike: a due flight has none, an answer to a hold one.
     pub(super) tickets: SmallVec<[Place; 1]>,
     /// Events to be told, the first one being published.
-    outbox: VecDeque<(Told, Place)>,
+    outbox: SmallVec<[(Arc<Told>, Place); 1]>,
     /// The number of the publish that is on its way: an answer to another one is history.
     publishing: Option<u64>,
     /// What became of it, once it has left its user.
     pub(super) fate: Option<Fate>,
     /// Set with the fate.
     donation: Option<Arc<Donation>>,
-    latest: Option<Told>,
+    latest: Option<Arc<Told>>,
     /// As what it was pending when the flight began. It is that again if nothing comes of the flight.
     was_pending: Option<PendingEntry>,
     /// Other requests for its id that came while it was in flight: they are begun, one by one, when it ends.
@@ -109,11 +112,14 @@ impl Work {
 }
 
 impl Flight {
-    pub(super) fn new(work: Work, since_boot_ms: i64) -> Self {
+    /// A flight of the user, which it counts for.
+    pub(super) fn new(work: Work, slot: Rc<Slot>, since_boot_ms: i64) -> Self {
+        slot.launched();
         Self {
             tickets: work.place().cloned().into_iter().collect(),
             work,
-            outbox: VecDeque::new(),
+            slot,
+            outbox: SmallVec::new(),
             publishing: None,
             fate: None,
             donation: None,
@@ -165,7 +171,8 @@ impl Flight {
     fn land(&mut self, donation: Arc<Donation>, told: Option<Told>, before: Vec<Told>, fate: Fate) {
         let was_heard = (self.was_pending.as_ref()).is_none_or(|entry| entry.is_acknowledged);
         let is_news = told.is_some();
-        let latest = told.or_else(|| before.last().cloned());
+        let before: Vec<Arc<Told>> = before.into_iter().map(Arc::new).collect();
+        let latest = told.map(Arc::new).or_else(|| before.last().cloned());
         if self.fate.replace(fate).is_none() && !was_heard {
             let own = |told| (told, donation.place.clone());
             self.outbox.extend(before.into_iter().map(own));
@@ -174,11 +181,11 @@ impl Flight {
             let copies = self
                 .tickets
                 .iter()
-                .map(|source| (told.clone(), source.clone()));
+                .map(|source| (Arc::clone(&told), source.clone()));
             self.outbox.extend(copies);
             if self.tickets.is_empty() && is_news {
                 self.outbox
-                    .push_back((told.clone(), donation.place.clone()));
+                    .push((Arc::clone(&told), donation.place.clone()));
             }
             self.latest = Some(told);
         }
@@ -191,8 +198,7 @@ impl Router {
     /// since only what is recorded then can be compared and answered.
     pub(super) fn ask(&mut self, id: DonationId, work: Work, ctx: &Context<Self>) {
         let Some(flight) = self.flights.get_mut(&id) else {
-            let flight = Flight::new(work, self.world.clock.boot_ms());
-            return self.launch(id, flight);
+            return self.launch(id, work);
         };
         if !flight.work.is_repeated_by(&work) {
             return flight.after.push(work);
@@ -202,21 +208,23 @@ impl Router {
         if flight.fate.is_some()
             && let Some(told) = flight.latest.clone()
         {
-            flight.outbox.push_back((told, place.clone()));
+            flight.outbox.push((told, place.clone()));
             self.publish_next(id, ctx);
         }
     }
 
     /// Begins a flight at its user.
-    pub(super) fn launch(&mut self, id: DonationId, mut flight: Flight) {
+    pub(super) fn launch(&mut self, id: DonationId, work: Work) {
         let Some(shard) = &self.shard else { return };
+        let boot_ms = self.world.clock.boot_ms();
+        let slot = Rc::clone(self.slots.slot(work.user_id()));
+        let mut flight = Flight::new(work, slot, boot_ms);
         flight.was_pending = self.pending.take(id);
-        let (user, boot_ms) = (flight.work.user_id(), flight.since_boot_ms);
-        let user = self.slots.launch(shard, user, boot_ms);
+        let user = slots::user(shard, &flight.slot, boot_ms);
         if let Some(user) = &user {
             flight.send_to(id, user);
         }
-        self.flights.insert(id, flight);
+        self.flights.insert(id, Box::new(flight));
         if user.is_none() {
             self.again_later(Again::LookAfter(id));
         }
@@ -238,7 +246,7 @@ impl Router {
             let (Some(shard), Some(flight)) = (&self.shard, self.flights.get(&id)) else {
                 continue;
             };
-            match self.slots.user(shard, flight.work.user_id(), boot_ms) {
+            match slots::user(shard, &flight.slot, boot_ms) {
                 Some(user) => flight.send_to(id, &user),
                 None => self.again_later(Again::LookAfter(id)),
             }
@@ -277,10 +285,11 @@ impl Router {
         let flight = self.flights.entry(id).or_insert_with(|| {
             // Nobody sent it there: an answer came late. What came of it is told like anything else.
             let user_id = donation.request.user_id.clone();
-            self.slots.launched(&user_id);
-            let mut flight = Flight::new(Work::Due(user_id), self.world.clock.boot_ms());
+            let slot = Rc::clone(self.slots.slot(&user_id));
+            let boot_ms = self.world.clock.boot_ms();
+            let mut flight = Flight::new(Work::Due(user_id), slot, boot_ms);
             flight.was_pending = self.pending.take(id);
-            flight
+            Box::new(flight)
         });
         flight.land(donation, told, told_before, fate);
         self.world.watchers.tell(id);
@@ -304,7 +313,7 @@ impl Router {
         if flight.is_at_user() || flight.publishing.is_some() {
             return;
         }
-        let (Some((told, source)), Some(donation)) = (flight.outbox.front(), &flight.donation)
+        let (Some((told, source)), Some(donation)) = (flight.outbox.first(), &flight.donation)
         else {
             return self.end_flight(id, ctx);
         };
@@ -312,7 +321,7 @@ impl Router {
         let number = self.publishes;
         flight.publishing = Some(number);
         let message = outcome::encode(donation, told, source);
-        let done = Done::to(ctx.address().recipient(), move |result| Published {
+        let done = Done::to(self.address(ctx), move |result| Published {
             id,
             number,
             result,
@@ -326,7 +335,7 @@ impl Router {
             return;
         };
         let boot_ms = self.world.clock.boot_ms();
-        self.slots.landed(flight.work.user_id());
+        flight.slot.landed();
         self.world
             .telemetry
             .whole_ms(boot_ms - flight.since_boot_ms);
@@ -367,7 +376,7 @@ impl Router {
         let Some(flight) = self.flights.remove(&id) else {
             return;
         };
-        self.slots.landed(flight.work.user_id());
+        flight.slot.landed();
         if let Some(entry) = flight.was_pending {
             self.pending.put(id, entry);
         }
@@ -394,10 +403,7 @@ impl Router {
 
     /// The outcome of a finished donation was acknowledged: its pending row may go.
     pub(super) fn acknowledge(&self, id: DonationId, ctx: &Context<Self>) {
-        let done = Done::to(ctx.address().recipient(), move |result| Acknowledged {
-            id,
-            result,
-        });
+        let done = Done::to(self.address(ctx), move |result| Acknowledged { id, result });
         self.world.store.acknowledged(id, done);
     }
 }
@@ -438,7 +444,7 @@ impl Handler<Published> for Router {
         flight.publishing = None;
         match result {
             Ok(()) => {
-                flight.outbox.pop_front();
+                flight.outbox.remove(0);
                 self.publish_next(id, ctx);
             }
             Err(error) => {

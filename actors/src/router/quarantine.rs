@@ -3,13 +3,13 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use actix::prelude::{AsyncContext, Context, Handler, Message};
+use actix::prelude::{Context, Handler, Message};
 use almoner_domain::donation::{Event, Next, PendingKind, Progress, State, Transition};
 use almoner_domain::duplicate::Settled;
 use almoner_domain::ids::{CampaignId, DonationId, UserId};
 use almoner_domain::outcome::What;
 
-use super::flight::{Flight, Work};
+use super::flight::Work;
 use super::slots::QUARANTINE_MS;
 use super::tick::Again;
 use super::{Departed, Fate, Router};
@@ -34,7 +34,7 @@ impl Router {
         tracing::error!(shard = %self.id, %user, panic, "the user's actor is quarantined");
         self.world.telemetry.quarantined("user");
         let boot_ms = self.world.clock.boot_ms();
-        self.slots.quarantine(user, boot_ms);
+        self.slots.slot(user).quarantine(boot_ms + QUARANTINE_MS);
         let at_user = self
             .flights
             .iter()
@@ -74,8 +74,9 @@ impl Router {
 
     /// What the store knows decides.
     pub(super) fn look_after_quarantined(&mut self, id: DonationId, ctx: &Context<Self>) {
-        let done = Done::to(ctx.address().recipient(), move |recorded| {
-            QuarantinedLoaded { id, recorded }
+        let done = Done::to(self.address(ctx), move |recorded| QuarantinedLoaded {
+            id,
+            recorded,
         });
         self.world.store.load(id, done);
     }
@@ -88,8 +89,8 @@ impl Router {
         if let Work::Due(_) = flight.work {
             return self.departed(Departed::dropped(id), ctx);
         }
-        let window = self.slots.window(flight.work.user_id());
-        window.borrow_mut().settle(id, Settled::Gone);
+        let slot = self.slots.slot(flight.work.user_id());
+        slot.window.borrow_mut().settle(id, Settled::Gone);
         self.dead_letter_flight(id, ctx);
     }
 
@@ -123,8 +124,8 @@ impl Router {
                 State::Succeeded => Settled::Counted,
                 _ => Settled::Gone,
             };
-            let window = self.slots.window(&donation.request.user_id);
-            window.borrow_mut().settle(id, settled);
+            let slot = self.slots.slot(&donation.request.user_id);
+            slot.window.borrow_mut().settle(id, settled);
             let fate = match pending {
                 Some((pending, progress)) if progress.has_surplus() => Fate::Pending {
                     due_ms: self.world.clock.wall_ms() + QUARANTINE_MS,
@@ -211,7 +212,7 @@ impl Router {
             told_before,
             fate,
         };
-        let done = Done::to(ctx.address().recipient(), move |result| SetAsideAs {
+        let done = Done::to(self.address(ctx), move |result| SetAsideAs {
             departed: Box::new(departed),
             result,
         });
@@ -246,7 +247,11 @@ impl Handler<QuarantinedLoaded> for Router {
 
     fn handle(&mut self, loaded: QuarantinedLoaded, ctx: &mut Self::Context) {
         let QuarantinedLoaded { id, recorded } = loaded;
-        if !self.flights.get(&id).is_some_and(Flight::is_at_user) {
+        if !self
+            .flights
+            .get(&id)
+            .is_some_and(|flight| flight.is_at_user())
+        {
             return; // it was looked after already
         }
         match recorded {

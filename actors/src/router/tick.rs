@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use actix::prelude::{ActorContext, AsyncContext, Context, Handler, Message};
+use actix::prelude::{ActorContext, Context, Handler, Message};
 use almoner_domain::donation::PendingKind;
 use almoner_domain::ids::DonationId;
 
@@ -201,7 +201,7 @@ impl Router {
         {
             self.ticking.quiet.remove(&(due_ms, id));
             if let Some(flight) = self.flights.get(&id)
-                && let Some(user) = self.slots.running(flight.work.user_id())
+                && let Some(user) = flight.slot.address()
             {
                 user.do_send(Wake { id });
             }
@@ -211,7 +211,6 @@ impl Router {
     /// What is due goes on at its user. Unknown ones have room of their own: a long queue does not keep them from asking.
     fn wake_due(&mut self) {
         let now_ms = self.world.clock.wall_ms();
-        let boot_ms = self.world.clock.boot_ms();
         for is_unknown in [true, false] {
             let mut room = DUE_AT_ONCE_MAX.saturating_sub(self.due_flights(is_unknown));
             while room > 0
@@ -219,17 +218,17 @@ impl Router {
                 && let Some(entry) = self.pending.known.get(&id)
             {
                 room -= 1;
-                let flight = Flight::new(Work::Due(entry.user_id.clone()), boot_ms);
-                self.launch(id, flight);
+                let work = Work::Due(entry.user_id.clone());
+                self.launch(id, work);
             }
         }
     }
 
     fn due_flights(&self, is_unknown: bool) -> usize {
-        let is_due = |flight: &&Flight| {
+        let is_due = |flight: &Flight| {
             matches!(flight.work, Work::Due(_)) && flight.was_unknown() == is_unknown
         };
-        self.flights.values().filter(is_due).count()
+        self.flights.values().filter(|it| is_due(it)).count()
     }
 
     fn look_for_overdue(&mut self, boot_ms: i64) {
@@ -241,7 +240,7 @@ impl Router {
         for (id, flight) in &mut self.flights {
             if flight.is_at_user() && boot_ms - flight.looked_at_boot_ms > patience_ms {
                 flight.looked_at_boot_ms = boot_ms;
-                if let Some(user) = self.slots.running(flight.work.user_id()) {
+                if let Some(user) = flight.slot.address() {
                     user.do_send(Overdue { id: *id });
                 }
             }
@@ -318,7 +317,7 @@ impl Router {
             next_offset,
             stream_ms,
         };
-        let done = Done::to(ctx.address().recipient(), move |result| MarkedAt {
+        let done = Done::to(self.address(ctx), move |result| MarkedAt {
             next_offset,
             result,
         });
@@ -331,7 +330,7 @@ impl Router {
             shard: self.id,
             next_offset,
         };
-        let done = Done::to(ctx.address().recipient(), move |result| CommittedAt {
+        let done = Done::to(self.address(ctx), move |result| CommittedAt {
             next_offset,
             sent_boot_ms,
             result,
@@ -378,6 +377,7 @@ impl Router {
         self.lease.lose();
         if let Some(shard) = &self.shard {
             shard.draining.set(true);
+            shard.let_campaigns_go();
         }
         if let Some(done) = self.drain.as_mut().and_then(|drain| drain.done.take()) {
             done.call(());

@@ -1,8 +1,8 @@
 //! One donation in flight at its user: where it stands between two messages.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::prelude::Addr;
 use almoner_domain::answer::{Answer, MoneyMoved};
 use almoner_domain::donation::{Donation, PendingKind, Progress, Verdict};
 use almoner_domain::ids::{DonationId, Place};
@@ -10,8 +10,9 @@ use almoner_domain::outcome::Told;
 use smallvec::SmallVec;
 
 use super::AnswerHold;
-use crate::campaign::{Campaign, InFlight};
+use crate::campaign::InFlight;
 use crate::ports::{AdvanceWrite, FinishWrite, FirstState, RowId, SendRow};
+use crate::shard::RunningCampaign;
 
 /// A donation in flight here.
 pub(super) struct Active {
@@ -25,8 +26,8 @@ pub(super) struct Active {
     pub(super) progress: Progress,
     /// It is durable: its fate is the store's from here on.
     pub(super) is_accepted: bool,
-    /// Its campaign's actor, once it was asked.
-    pub(super) campaign: Option<Addr<Campaign>>,
+    /// Its campaign, once it was asked.
+    pub(super) campaign: Option<Rc<RunningCampaign>>,
     /// The campaign counts it as in flight.
     pub(super) in_flight: Option<InFlight>,
     /// It looks like a double: what it becomes if the campaign lets it.

@@ -14,8 +14,8 @@ use almoner_domain::ids::DonationId;
 use almoner_domain::outcome::{Reason, Told, What};
 
 use super::active::{Active, Load, Stage, Then};
-use super::{Checked, STORE_PAUSE, Stored, StoredWhat, User};
-use crate::campaign::{CardDeclined, Check};
+use super::{STORE_PAUSE, Stored, StoredWhat, User};
+use crate::campaign::{CardDeclined, Check, InFlight};
 use crate::gateway::{Charge, Permit, Reply};
 use crate::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Done, Finish, FinishWrite, Finished, FirstState,
@@ -64,24 +64,55 @@ impl User {
         }
     }
 
+    /// Judged at once by what the campaign's actor knows; where that is too little or too old, the actor is asked.
     pub(super) fn check_campaign(&mut self, i: usize, ctx: &Ctx) {
         let active = &mut self.active[i];
         active.stage = Stage::Checking;
-        let Some(donation) = active.donation.clone() else {
+        let Some(donation) = &active.donation else {
             return;
         };
-        let reply = ctx.address();
-        match self.shard.campaign(&donation.request.campaign_id) {
-            Some(campaign) => {
-                active.campaign = Some(campaign.clone());
-                campaign.do_send(Check { donation, reply });
-            }
+        let world = &self.shard.world;
+        let now_ms = world.clock.boot_ms();
+        let campaign = self.shard.campaign(&donation.request.campaign_id, now_ms);
+        let judged = match &campaign {
+            Some(campaign) => campaign.admission.judge(donation, &world.settings, now_ms),
             // Its actor is quarantined: it is tried again later, and what it would say is not known until then.
-            None => reply.do_send(Checked {
-                id: active.id,
-                verdict: Verdict::Queue,
-                in_flight: None,
-            }),
+            None => Some((Verdict::Queue, None)),
+        };
+        active.campaign = campaign;
+        match judged {
+            Some((verdict, in_flight)) => self.judged(i, verdict, in_flight, ctx),
+            None => self.ask_campaign(i, ctx),
+        }
+    }
+
+    fn ask_campaign(&self, i: usize, ctx: &Ctx) {
+        let active = &self.active[i];
+        if let (Some(campaign), Some(donation)) = (&active.campaign, &active.donation) {
+            campaign.address.do_send(Check {
+                donation: Arc::clone(donation),
+                reply: self.address(ctx),
+            });
+        }
+    }
+
+    /// The campaign's verdict decides, unless the donation looks like a double.
+    pub(super) fn judged(
+        &mut self,
+        i: usize,
+        verdict: Verdict,
+        in_flight: Option<InFlight>,
+        ctx: &Ctx,
+    ) {
+        self.active[i].in_flight = in_flight;
+        match (self.active[i].is_accepted, self.active[i].hold_as) {
+            (true, _) => self.apply(i, Event::Judged(verdict), ctx),
+            // Nobody is asked about a donation that could not be made anyway.
+            (false, Some(hold)) if !matches!(verdict, Verdict::Refuse { .. }) => {
+                self.active[i].in_flight = None;
+                self.accept_as(i, hold, ctx);
+            }
+            (false, _) => self.accept_as(i, verdict, ctx),
         }
     }
 
@@ -190,7 +221,7 @@ impl User {
         if known.user_id == asked.request.user_id {
             self.put_window(&recorded);
         } else {
-            self.window.borrow_mut().settle(id, Settled::Gone); // it is counted at its own user
+            self.slot.window.borrow_mut().settle(id, Settled::Gone); // it is counted at its own user
         }
         self.active.swap_remove(i);
         let refused = Refused::id_reused(id, asked.place.clone(), field);
@@ -283,7 +314,7 @@ impl User {
                 }
                 self.active[i].progress = progress;
                 if !stays {
-                    self.carry_out(i, next, ctx);
+                    self.carry_out(i, next, now.wall_ms, ctx);
                 }
                 !stays
             }
@@ -308,7 +339,7 @@ impl User {
         self.leave(i, None, Fate::Pending { due_ms, kind }, ctx);
     }
 
-    fn carry_out(&mut self, i: usize, next: Next, ctx: &Ctx) {
+    fn carry_out(&mut self, i: usize, next: Next, now_ms: i64, ctx: &Ctx) {
         match next {
             Next::Send => self.permit(i, ctx),
             // The next call follows at once, permitted by one write; mostly the turn is still ours.
@@ -319,7 +350,7 @@ impl User {
             Next::Finish(ending) => {
                 let finish = Finish {
                     ending,
-                    at_ms: self.shard.world.clock.wall_ms(),
+                    at_ms: now_ms,
                     sequence: self.active[i].progress.sequence + 1,
                 };
                 self.finish(i, finish, ctx);
@@ -492,7 +523,7 @@ impl User {
             ..
         } = *self.active[i];
         let store = &self.shard.world.store;
-        let answer = ctx.address().recipient();
+        let answer = self.address(ctx);
         match (stage, donation) {
             (Stage::Accepting(first), Some(donation)) => {
                 let write = AcceptWrite {
@@ -650,6 +681,7 @@ impl User {
     // ---- the send
 
     fn send(&mut self, i: usize, ctx: &Ctx) {
+        let reply_to = self.address(ctx);
         let active = &mut self.active[i];
         let Some(donation) = active.donation.clone() else {
             return;
@@ -669,7 +701,7 @@ impl User {
                 lease: Arc::clone(&self.shard.lease),
                 permitted_at_boot_ms,
             },
-            reply: Reply::new(ctx.address(), active.id, active.progress.send),
+            reply: Reply::new(reply_to, active.id, active.progress.send),
         });
     }
 
@@ -694,7 +726,7 @@ impl User {
         self.shard.world.telemetry.finished(&finish.ending);
         let is_declined = finish.ending.attempts > 0 && finish.ending.state == State::Failed;
         if let Some(campaign) = self.active[i].campaign.as_ref().filter(|_| is_declined) {
-            campaign.do_send(CardDeclined);
+            campaign.address.do_send(CardDeclined);
         }
     }
 
@@ -727,7 +759,7 @@ impl User {
             Settled::Gone
         };
         let id = self.active[i].id;
-        self.window.borrow_mut().settle(id, settled);
+        self.slot.window.borrow_mut().settle(id, settled);
         let before = &mut self.active[i].told;
         before.retain(|told| told.sequence < finish.sequence);
         self.leave(i, Some(finish.told()), fate, ctx);
@@ -778,7 +810,7 @@ impl User {
 
     /// The window's entry of a known donation is as old as the donation.
     pub(super) fn put_window(&self, recorded: &Recorded) {
-        let mut window = self.window.borrow_mut();
+        let mut window = self.slot.window.borrow_mut();
         let donation = &recorded.donation;
         let is_held = recorded
             .pending

@@ -145,7 +145,7 @@ impl User {
         ) {
             Ok(transition) => {
                 self.active[i].progress = transition.progress;
-                self.window.borrow_mut().confirm(donation.request.id);
+                self.slot.window.borrow_mut().confirm(donation.request.id);
                 self.advance(i, now.wall_ms, PendingKind::Queued, None, Then::Queue, ctx);
             }
             Err(illegal) => self

@@ -1,48 +1,44 @@
 //! One charge of a user at a time (I5): who has the turn, and who waits for it.
 
-use std::collections::VecDeque;
-
 use almoner_domain::ids::DonationId;
+use smallvec::SmallVec;
 
-/// The user's turn.
+/// The user's turn: the first one has it, the others wait. Mostly it is taken by one, or by none.
 #[derive(Default)]
-pub(super) struct Turn {
-    taken_by: Option<DonationId>,
-    queue: VecDeque<DonationId>,
-}
+pub(super) struct Turn(SmallVec<[DonationId; 1]>);
 
 impl Turn {
     /// Takes the turn, or waits for it; says whether it was taken.
     pub(super) fn take(&mut self, id: DonationId) -> bool {
-        if self.taken_by.is_none() || self.taken_by == Some(id) {
-            self.taken_by = Some(id);
-            return true;
+        if !self.0.contains(&id) {
+            self.0.push(id);
         }
-        if !self.queue.contains(&id) {
-            self.queue.push_back(id);
-        }
-        false
+        self.0.first() == Some(&id)
     }
 
     /// Gives the turn back, if `id` has it, and says whose it is now.
     pub(super) fn give_back(&mut self, id: DonationId) -> Option<DonationId> {
-        if self.taken_by != Some(id) {
+        if self.0.first() != Some(&id) {
             self.leave(id);
             return None;
         }
-        self.taken_by = self.queue.pop_front();
-        self.taken_by
+        self.0.remove(0);
+        self.0.first().copied()
     }
 
     /// Waits no more; says whether it did.
     pub(super) fn leave(&mut self, id: DonationId) -> bool {
-        let before = self.queue.len();
-        self.queue.retain(|waiting| *waiting != id);
-        self.queue.len() < before
+        match self.0.iter().skip(1).position(|waiting| *waiting == id) {
+            Some(at) => {
+                self.0.remove(at + 1);
+                true
+            }
+            None => false,
+        }
     }
 
     /// How many wait.
     pub(super) fn waiting(&self) -> usize {
-        self.queue.len()
+        self.0.len().saturating_sub(1)
     }
 }

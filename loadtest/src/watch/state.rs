@@ -157,6 +157,13 @@ impl State {
         self.flags |= flag as u8;
     }
 
+    /// All its requests are answered from now on; says how many were not before.
+    pub(super) fn all_answered(&mut self) -> u64 {
+        let open = self.requests.saturating_sub(self.answered);
+        self.answered = self.requests.max(self.answered);
+        open.into()
+    }
+
     /// Where the content of an event is kept, if there is room.
     pub(super) fn content_mut(&mut self, sequence: u32) -> Option<&mut u32> {
         self.contents.get_mut(sequence as usize - 1)

@@ -249,6 +249,23 @@ fn donations_of_an_earlier_run_are_waited_for_and_counted() {
 }
 
 #[test]
+fn what_is_asked_again_of_an_earlier_runs_donation_is_answered_by_its_end() {
+    let story = Story::new(1);
+    let mut watch = Watch::new(1);
+    watch.adopt(&story.donation.request, None);
+    watch.asked(&story.planned(Kind::Repeat), ASKED_US);
+    watch.asked(&story.planned(Kind::Confirm), ASKED_US);
+    watch.all_asked();
+    assert_eq!(watch.outstanding().requests, 2);
+    watch.outcome(&story.outcome(&told::succeeded(3)).view(), TOLD_US);
+    assert!(watch.is_resolved());
+    // An answer that was sent too late.
+    watch.asked(&story.planned(Kind::Confirm), TOLD_US);
+    assert!(watch.is_resolved());
+    assert_eq!(watch.findings(true), []);
+}
+
+#[test]
 fn contradictions_are_found() {
     let story = Story::new(1);
     let id = story.id();

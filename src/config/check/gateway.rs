@@ -1,15 +1,22 @@
 //! What is checked of `[gateway]`.
 
+use std::path::Path;
+
 use hyper::Uri;
 
 use super::Check;
 use crate::config::gateway::Gateway;
 use crate::config::secret::REDACTED;
+use crate::gateway::trust;
 
 pub(super) fn check(gateway: &Gateway, check: &mut Check<'_>) {
     api_key(gateway, check);
     if let Err(message) = parse_base_url(&gateway.base_url) {
         check.wrong(&["gateway.base_url"], message);
+    }
+    let ca_file = gateway.ca_file.as_deref().map(Path::new);
+    if let Err(message) = trust::tls(ca_file) {
+        check.wrong(&["gateway.ca_file"], message);
     }
     if !gateway.api_version.chars().all(|c| c.is_ascii_graphic()) {
         check.wrong(

@@ -7,6 +7,7 @@ use super::Check;
 use crate::config::client_options::is_secret;
 use crate::config::kafka::{Kafka, Topics};
 use crate::config::secret::REDACTED;
+use crate::kafka::client_config::missing_feature;
 
 pub(super) fn check(kafka: &Kafka, check: &mut Check<'_>) {
     if let Some(server) = kafka
@@ -25,9 +26,16 @@ pub(super) fn check(kafka: &Kafka, check: &mut Check<'_>) {
         );
     }
     topics(&kafka.topics, check);
+    let names_mechanism = kafka
+        .client
+        .expose()
+        .any(|(name, _)| name.starts_with("sasl.mechanism"));
     for (name, value) in kafka.client.expose() {
         let key = format!("kafka.client.{name}");
-        if let Some(message) = client_option(name, value) {
+        let missing = missing_feature(name, value, names_mechanism).map(|feature| {
+            format!("this build cannot do it; build Almoner with `--features {feature}`")
+        });
+        if let Some(message) = missing.or_else(|| client_option(name, value)) {
             check.wrong(&[&key], message);
         }
     }
@@ -114,21 +122,11 @@ fn client_option(name: &str, value: &str) -> Option<String> {
         KafkaError::ClientConfig(.., why, _, _) => why,
         other => other.to_string(),
     };
-    let build = if why.contains("at build time") {
-        BUILD
-    } else {
-        ""
-    };
     if is_secret(name) {
-        return Some(format!(
-            "librdkafka does not take it; see its CONFIGURATION.md{build}"
-        ));
+        return Some("librdkafka does not take it; see its CONFIGURATION.md".to_owned());
     }
-    Some(format!("librdkafka says: {why}{build}"))
+    Some(format!("librdkafka says: {why}"))
 }
-
-/// TLS and SASL need libraries that are not everywhere.
-const BUILD: &str = "; build Almoner with the feature kafka-tls or kafka-sasl";
 
 #[cfg(test)]
 mod tests {

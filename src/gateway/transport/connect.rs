@@ -12,10 +12,13 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower::{BoxError, Service};
+
+use crate::batched::Batched;
 
 /// The kernel probes a silent connection after this long.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -26,24 +29,30 @@ pub(super) struct Connector {
     https: HttpsConnector<HttpConnector>,
     room: Arc<Semaphore>,
     timeout: Duration,
+    http2_only: bool,
 }
 
 /// A connection that counts until it is dropped.
 pub(super) struct Counted {
-    stream: MaybeHttpsStream<TokioIo<TcpStream>>,
+    stream: Batched<MaybeHttpsStream<TokioIo<TcpStream>>>,
     _room: OwnedSemaphorePermit,
 }
 
 impl Connector {
     /// At most `connections_max` at once; over TLS the peer chooses HTTP/2 or HTTP/1.1, unless it must be HTTP/2.
-    pub(super) fn new(connections_max: usize, timeout: Duration, http2_only: bool) -> Self {
+    pub(super) fn new(
+        connections_max: usize,
+        timeout: Duration,
+        http2_only: bool,
+        tls: ClientConfig,
+    ) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
         tcp.set_connect_timeout(Some(timeout)); // shared among a name's addresses
         let tls = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
+            .with_tls_config(tls)
             .https_or_http();
         let https = if http2_only {
             tls.enable_http2().wrap_connector(tcp)
@@ -54,6 +63,7 @@ impl Connector {
             https,
             room: Arc::new(Semaphore::new(connections_max)),
             timeout,
+            http2_only,
         }
     }
 }
@@ -70,13 +80,14 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let room = Arc::clone(&self.room);
         let mut https = self.https.clone();
-        let limit = self.timeout;
+        let (limit, http2_only) = (self.timeout, self.http2_only);
         Box::pin(async move {
             let connecting = async {
                 let room = room.acquire_owned().await?;
                 let stream = https.call(uri).await?;
+                let speaks_http2 = http2_only || stream.connected().is_negotiated_h2();
                 Ok(Counted {
-                    stream,
+                    stream: Batched::new(stream, speaks_http2),
                     _room: room,
                 })
             };
@@ -90,7 +101,7 @@ impl Service<Uri> for Connector {
 
 impl Connection for Counted {
     fn connected(&self) -> Connected {
-        self.stream.connected()
+        self.stream.get_ref().connected()
     }
 }
 
@@ -139,13 +150,15 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::gateway::transport::trust;
 
     #[tokio::test]
     async fn a_connection_counts_until_it_is_dropped() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let uri: Uri = address.parse().unwrap();
-        let mut patient = Connector::new(1, Duration::from_secs(30), false);
+        let mut patient =
+            Connector::new(1, Duration::from_secs(30), false, trust::tls(None).unwrap());
         let mut hasty = Connector {
             timeout: Duration::from_millis(20),
             ..patient.clone()

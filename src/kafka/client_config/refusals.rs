@@ -109,12 +109,8 @@ pub(super) fn refuse_contradiction(key: &str, value: &str) -> Result<(), KafkaEr
     }
 }
 
-const TLS: bool = cfg!(any(
-    feature = "kafka-tls",
-    feature = "kafka-tls-vendored",
-    feature = "kafka-sasl"
-));
-const GSSAPI: bool = cfg!(feature = "kafka-sasl");
+const TLS: bool = cfg!(feature = "kafka-tls");
+const GSSAPI: bool = cfg!(feature = "kafka-kerberos");
 
 /// Whether this build has what the setting needs. librdkafka would say "not available at build time" at best.
 pub(super) fn refuse_without_feature(
@@ -122,34 +118,41 @@ pub(super) fn refuse_without_feature(
     value: &str,
     all: &BTreeMap<String, String>,
 ) -> Result<(), KafkaError> {
-    let missing = |feature, value: &str| {
-        Err(KafkaError::FeatureMissing {
-            key: key.to_owned(),
-            value: value.to_owned(),
-            feature,
-        })
+    let names_mechanism = all.contains_key("sasl.mechanism") || all.contains_key("sasl.mechanisms");
+    let Some(feature) = missing_feature(key, value, names_mechanism) else {
+        return Ok(());
     };
-    let lower = value.to_ascii_lowercase();
-    match key {
-        "security.protocol" if lower.ends_with("ssl") && !TLS => missing("kafka-tls", value),
-        // GSSAPI is librdkafka's default mechanism.
-        "security.protocol" if lower.starts_with("sasl") && !GSSAPI && !names_mechanism(all) => {
-            missing("kafka-sasl", value)
-        }
-        "sasl.mechanism" | "sasl.mechanisms" => match value.to_ascii_uppercase().as_str() {
-            "GSSAPI" if !GSSAPI => missing("kafka-sasl", value),
-            // PLAIN is always there; the others need OpenSSL.
-            "SCRAM-SHA-256" | "SCRAM-SHA-512" | "OAUTHBEARER" if !TLS => {
-                missing("kafka-tls", value)
-            }
-            _ => Ok(()),
-        },
-        _ if key.starts_with("ssl.") && !TLS => missing("kafka-tls", "…"),
-        _ if key.starts_with("sasl.kerberos.") && !GSSAPI => missing("kafka-sasl", "…"),
-        _ => Ok(()),
-    }
+    // Only of these two it is sure that they hold no secret.
+    let may_be_shown = key == "security.protocol" || key.starts_with("sasl.mechanism");
+    Err(KafkaError::FeatureMissing {
+        key: key.to_owned(),
+        value: if may_be_shown { value } else { "…" }.to_owned(),
+        feature,
+    })
 }
 
-fn names_mechanism(client: &BTreeMap<String, String>) -> bool {
-    client.contains_key("sasl.mechanism") || client.contains_key("sasl.mechanisms")
+/// The Cargo feature that a setting needs and this build lacks. Without a mechanism's name SASL means Kerberos.
+pub(crate) fn missing_feature(
+    key: &str,
+    value: &str,
+    names_mechanism: bool,
+) -> Option<&'static str> {
+    let lower = value.to_ascii_lowercase();
+    let (needs_tls, needs_gssapi) = match key {
+        "security.protocol" => (
+            lower.ends_with("ssl"),
+            lower.starts_with("sasl") && !names_mechanism,
+        ),
+        // PLAIN is always there; the others need OpenSSL.
+        "sasl.mechanism" | "sasl.mechanisms" => (
+            lower.starts_with("scram-") || lower == "oauthbearer",
+            lower == "gssapi",
+        ),
+        _ => (key.starts_with("ssl."), key.starts_with("sasl.kerberos.")),
+    };
+    match (needs_tls && !TLS, needs_gssapi && !GSSAPI) {
+        (_, true) => Some("kafka-kerberos"),
+        (true, false) => Some("kafka-tls"),
+        (false, false) => None,
+    }
 }

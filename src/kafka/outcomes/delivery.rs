@@ -11,8 +11,8 @@ use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
+use super::cutting::Cutting;
 use super::letter::Letter;
-use super::waiting::Waiting;
 use crate::kafka::context::{PlainContext, say_log};
 use crate::kafka::telemetry::{LETTERS_CUT, PUBLISH_FAILURES, PUBLISHED};
 
@@ -122,41 +122,29 @@ impl Counters {
 /// The context of the producer: each acknowledgement calls its completion.
 pub(super) struct Deliveries {
     plain: PlainContext,
-    waiting: Arc<Waiting>,
-    counters: Arc<Counters>,
+    cutting: Arc<Cutting>,
 }
 
 impl Deliveries {
-    pub(super) fn new(waiting: Arc<Waiting>, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(cutting: Arc<Cutting>) -> Self {
         Self {
             plain: PlainContext::new(),
-            waiting,
-            counters,
+            cutting,
         }
     }
 
     fn answer(&self, sent: Sent, result: Result<(), PublishError>) {
+        let counters = &self.cutting.counters;
         match &result {
-            Ok(()) => self.counters.published[sent.kind as usize].increment(1),
+            Ok(()) => counters.published[sent.kind as usize].increment(1),
             Err(error) => {
-                self.counters.failed(sent.kind);
+                counters.failed(sent.kind);
                 tracing::debug!(target: "almoner::kafka", "{error}");
             }
         }
         // One completion that panics must not take the others with it.
         if catch_unwind(AssertUnwindSafe(|| sent.done.call(result))).is_err() {
             tracing::error!(target: "almoner::kafka", "a completion of the producer panicked");
-        }
-    }
-
-    /// A dead letter that is larger than its topic takes goes out again, shorter.
-    fn send_shorter(&self, letter: &Letter, done: Done<Result<(), PublishError>>) {
-        self.counters.cut();
-        if let Err(parcel) = self.waiting.push(letter.cut().into_parcel(done)) {
-            self.counters.failed(parcel.kind);
-            parcel
-                .done
-                .call(Err(PublishError("the producer's queue is full".into())));
         }
     }
 }
@@ -187,7 +175,7 @@ impl ProducerContext for Deliveries {
                     && let Some(letter) = sent.letter.take()
                     && letter.can_be_cut()
                 {
-                    return self.send_shorter(&letter, sent.done);
+                    return self.cutting.shorten(*letter, sent.done);
                 }
                 Err(PublishError(error.to_string().into()))
             }

@@ -18,6 +18,7 @@ use rusqlite::{Connection, params};
 
 use super::codes::{Account, Code};
 use super::known::Known;
+use super::letters;
 use super::ops::Op;
 use super::rows;
 use super::statements::Statements;
@@ -71,6 +72,10 @@ impl Batch<'_, '_> {
             Op::PutCampaign(call) => {
                 let answer = self.put_campaign(&call.write)?;
                 call.set(answer);
+            }
+            Op::KeepLetter(call) => {
+                letters::insert(self.connection, &call.write)?;
+                call.set(Ok(()));
             }
             Op::PutSightings(call) => {
                 let answer = self.put_sightings(&call.write)?;

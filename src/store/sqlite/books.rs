@@ -21,7 +21,7 @@ pub struct BooksError(#[from] rusqlite::Error);
 
 /// Connections of one's own to the books of a data folder. Its calls block: keep them off the actors' threads.
 pub struct Books {
-    main: Connection,
+    pub(super) main: Connection,
     /// The projection; none as long as there is none to be read.
     history: Option<Connection>,
     identity: Vec<u8>,

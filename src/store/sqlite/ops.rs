@@ -1,8 +1,8 @@
 //! The calls that the writer does, each with its completion.
 
 use almoner_actors::ports::{
-    AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Done, FinishWrite, Finished, MarkWrite,
-    Marked, StoreError,
+    AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Done, FinishWrite, Finished,
+    KeptLetter, MarkWrite, Marked, StoreError,
 };
 use almoner_domain::campaign::CampaignChange;
 use almoner_domain::ids::{DonationId, Shard};
@@ -19,6 +19,7 @@ pub(super) enum Op {
     Claim(Call<Shard, Claimed>),
     Mark(Call<MarkWrite, Marked>),
     PutCampaign(Box<Call<CampaignChange, ()>>),
+    KeepLetter(Box<Call<KeptLetter, ()>>),
     RaiseLogGeneration(Call<(), u32>),
     PutSightings(Call<Vec<Sighting>, ()>),
     /// A read that must first learn from the writer where to begin; it is handed to the readers after the commit.
@@ -62,6 +63,7 @@ macro_rules! each_call {
             Op::Claim($call) => $do,
             Op::Mark($call) => $do,
             Op::PutCampaign($call) => $do,
+            Op::KeepLetter($call) => $do,
             Op::RaiseLogGeneration($call) => $do,
             Op::PutSightings($call) => $do,
             Op::Locate($read) => $do_read,

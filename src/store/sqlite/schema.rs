@@ -69,6 +69,7 @@ fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let migrations = Migrations::new(vec![
         M::up(include_str!("schema.sql")),
         M::up(include_str!("sighted.sql")),
+        M::up(include_str!("dead_letter.sql")),
         M::up(include_str!("keyed.sql")),
     ]);
     migrations

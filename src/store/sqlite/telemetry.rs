@@ -2,7 +2,23 @@
 
 use std::time::Duration;
 
+use almoner_actors::telemetry::Metric;
 use metrics::{Gauge, Histogram, gauge, histogram};
+
+/// Every metric of the store.
+pub(crate) const METRICS: &[Metric] = &[
+    Metric::histogram(BATCH_OPERATIONS, &[], "Calls that one commit made durable"),
+    Metric::histogram(COMMIT_SECONDS, &[], "Time of a commit, its fsync included"),
+    Metric::gauge(
+        POISONED,
+        &[],
+        "1 while the store is opened again after a failed write",
+    ),
+];
+
+const BATCH_OPERATIONS: &str = "almoner_store_batch_operations";
+const COMMIT_SECONDS: &str = "almoner_store_commit_seconds";
+const POISONED: &str = "almoner_store_poisoned";
 
 pub(super) struct Telemetry {
     operations: Histogram,
@@ -13,9 +29,9 @@ pub(super) struct Telemetry {
 impl Telemetry {
     pub(super) fn new() -> Self {
         let telemetry = Self {
-            operations: histogram!("almoner_store_batch_operations"),
-            commit_seconds: histogram!("almoner_store_commit_seconds"),
-            poisoned: gauge!("almoner_store_poisoned"),
+            operations: histogram!(BATCH_OPERATIONS),
+            commit_seconds: histogram!(COMMIT_SECONDS),
+            poisoned: gauge!(POISONED),
         };
         telemetry.poisoned(false);
         telemetry

@@ -1,6 +1,6 @@
 //! What is not a message at all, and lengths and depths that only claim to be there.
 
-use super::{Fate, Table, dead, rejected};
+use super::{Fate, Stage, Table, dead, rejected};
 use crate::support::{Fields, Post};
 
 /// More than brokers take by default, and so more than a dead letter may be.
@@ -49,7 +49,7 @@ fn not_a_message(table: &mut Table) {
         undecodable("the value is not a map of named fields; send one, as MessagePack"),
     );
     table.value("half a field", &[0x81, 0xa2, b'i'], truncated.clone());
-    table.record("half a message", |post| halve(post), truncated);
+    table.record("half a message", halve, truncated);
     table.record(
         "bytes after the message",
         |post| append(post, b"\x00"),
@@ -282,4 +282,19 @@ fn halve(post: &mut Post) {
 
 fn append(post: &mut Post, bytes: &[u8]) {
     post.value.as_mut().unwrap().extend(bytes);
+}
+
+/// The letter that was larger than the broker takes is cut, and says what it was.
+pub fn assert_cut(stage: &Stage) {
+    let seen = stage.follower.seen();
+    let cut: Vec<_> = seen
+        .dead_letters
+        .iter()
+        .filter(|letter| letter.header("almoner-cut-length").is_some())
+        .collect();
+    assert_eq!(cut.len(), 1);
+    let length = TOO_LARGE_BYTES.to_string();
+    assert_eq!(cut[0].header("almoner-cut-length"), Some(length.as_bytes()));
+    assert!(cut[0].header("almoner-sha256").is_some());
+    assert!(cut[0].value.as_ref().is_some_and(|value| !value.is_empty()));
 }

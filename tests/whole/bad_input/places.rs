@@ -1,7 +1,7 @@
 //! Keys that are wrong, and records that stand in a partition that is not their user's.
 
-use super::{Fate, Table, dead, rejected};
-use crate::support::{PARTITIONS, donate};
+use super::{Fate, Stage, Table, dead, rejected, user_in};
+use crate::support::{PARTITIONS, donate, id};
 
 pub fn rows(table: &mut Table) {
     let wrong_key = "the record's key is not user_id; send user_id, as UTF-8, as its key";
@@ -40,4 +40,17 @@ pub fn rows(table: &mut Table) {
         |it| it.value = post.value,
         Fate::Succeeded,
     );
+}
+
+/// A record in a partition that is not its user's is forwarded: charged once, and done with where it stood.
+pub fn a_misplaced_record_is_forwarded(stage: &Stage) {
+    const N: u32 = 600_000;
+    let mut post = donate(N, &user_in(0, "misplaced"));
+    post.partition = Some(1);
+    stage.publisher.publish(&[post]);
+    stage.follower.wait_ended(&[id(N)]);
+    stage.world.broker.wait_committed();
+    let seen = stage.follower.seen();
+    assert_eq!(seen.end_of(id(N)), Some("donation.succeeded"));
+    assert!(seen.of(id(N)).all(|told| told.sequence == Some(1)));
 }

@@ -12,8 +12,8 @@ use almoner_domain::ids::Place;
 use almoner_domain::outcome::{self, Reason, Told as Event, What};
 use almoner_domain::request::{self, DonationRequest, Record, Request, Rules};
 
-use super::{CLEAR, donations, stormy};
-use crate::support::{API_KEY, Mishap, Post, Proxy, Seen, Told, World, judge};
+use super::{CLEAR, donations};
+use crate::support::{API_KEY, Mishap, Post, Proxy, Seen, Told, Weather, World, judge};
 
 /// It gives up on a connection after so long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,12 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[test]
 fn a_client_that_takes_lost_for_failed_is_caught() {
     let world = World::new(&[]);
-    let proxy = Proxy::start(
-        world.gateway.addr(),
-        7,
-        CLEAR,
-        stormy(&[Mishap::Cut, Mishap::Reset]),
-    );
+    let half = Weather {
+        per_mille: 500,
+        mishaps: &[Mishap::Cut, Mishap::Reset],
+    };
+    let proxy = Proxy::start(world.gateway.addr(), 7, CLEAR, half);
     let posts = donations(0);
     let mut seen = Seen::default();
     for post in &posts {

@@ -20,6 +20,8 @@ pub const PARTITIONS: u32 = 4;
 pub struct World {
     pub broker: Broker,
     pub gateway: GatewaySim,
+    /// More lines of `[kafka]` in the configuration file.
+    pub more_kafka: String,
     folder: TempDir,
 }
 
@@ -31,6 +33,7 @@ impl World {
         std::fs::write(folder.path().join("gateway_key"), API_KEY).unwrap();
         Self {
             broker: Broker::start(PARTITIONS),
+            more_kafka: String::new(),
             gateway,
             folder,
         }
@@ -98,6 +101,7 @@ impl World {
 bootstrap_servers = "{broker}"
 session_timeout_ms = 6000
 client."heartbeat.interval.ms" = 500
+{more_kafka}
 
 [gateway]
 base_url = "http://{gateway}"
@@ -125,6 +129,7 @@ format = "json"
 "#,
             broker = self.broker.bootstrap_servers(),
             gateway = self.gateway.addr(),
+            more_kafka = self.more_kafka,
         )
     }
 }

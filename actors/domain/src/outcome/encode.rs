@@ -1,5 +1,7 @@
 //! Outcomes and rejections → records. This runs once for every donation, so it writes MessagePack directly.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use super::names::status;
@@ -142,14 +144,12 @@ fn encode_source(map: &mut MapWriter, source: &Place) {
 }
 
 fn headers(
-    event_type: &str,
+    event_type: &'static str,
     event_id: &Uuid,
     donation_id: &Uuid,
     trace: Option<&Trace>,
-) -> Vec<(&'static str, Box<str>)> {
-    let text = |id: &Uuid| -> Box<str> {
-        Box::from(&*id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
-    };
+) -> Vec<(&'static str, Cow<'static, str>)> {
+    let text = |id: &Uuid| Cow::Owned(id.hyphenated().to_string());
     let mut headers = Vec::with_capacity(7);
     headers.push(("event-type", event_type.into()));
     headers.push(("event-id", text(event_id)));
@@ -161,13 +161,13 @@ fn headers(
             trace
                 .traceparent
                 .clone()
-                .map(|value| ("traceparent", value)),
+                .map(|value| ("traceparent", Cow::Owned(value.into()))),
         );
         headers.extend(
             trace
                 .correlation_id
                 .clone()
-                .map(|value| ("correlation-id", value)),
+                .map(|value| ("correlation-id", Cow::Owned(value.into()))),
         );
     }
     headers

@@ -14,8 +14,8 @@ use hashbrown::HashMap;
 
 use crate::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, DayTotal, Finish, FinishWrite,
-    Finished, FirstState, MarkWrite, Marked, Pending, Recorded, RowId, SendRow, StoreError,
-    Unfinished, WindowEntry,
+    Finished, FirstState, KeptLetter, MarkWrite, Marked, Pending, Recorded, RowId, SendRow,
+    StoreError, Unfinished, WindowEntry,
 };
 
 /// The most entries of a page.
@@ -27,12 +27,15 @@ type Table<K, V> = HashMap<K, V, FixedState>;
 /// All that the store knows.
 #[derive(Default)]
 pub(super) struct Tables {
-    rows: Vec<Row>,
+    /// Boxed, lest a growing store copies all that it has.
+    #[expect(clippy::vec_box, reason = "see above")]
+    rows: Vec<Box<Row>>,
     row_of: Table<DonationId, usize>,
     shards: BTreeMap<Shard, ShardRow>,
     campaigns: Table<CampaignId, Arc<Campaign>>,
     days: Table<(CampaignId, Currency, i32), (u64, i64)>,
     log_generations_raised: u32,
+    pub(super) letters: Vec<KeptLetter>,
 }
 
 /// One donation; its [`RowId`] is its place in the vector, from 1.
@@ -77,13 +80,13 @@ impl Tables {
             check_refused(finish)?;
         }
         self.row_of.insert(id, self.rows.len());
-        self.rows.push(Row {
+        self.rows.push(Box::new(Row {
             donation: write.donation,
             shard: write.shard,
             pending: None,
             finish: None,
             history: None,
-        });
+        }));
         let row = RowId(self.rows.len() as i64);
         self.shards.entry(write.shard).or_default().rows.push(row);
         match write.first {
@@ -270,6 +273,13 @@ impl Tables {
         }
     }
 
+    pub(super) fn keep_letter(&mut self, letter: KeptLetter) {
+        let same = |it: &KeptLetter| (&it.place, it.sha256) == (&letter.place, letter.sha256);
+        if !self.letters.iter().any(same) {
+            self.letters.push(letter);
+        }
+    }
+
     pub(super) fn all(&self) -> Vec<Recorded> {
         (1..=self.rows.len() as i64)
             .map(|row| self.recorded(RowId(row)))
@@ -320,6 +330,7 @@ impl Tables {
         usize::try_from(row.0)
             .ok()
             .and_then(|number| self.rows.get(number.checked_sub(1)?))
+            .map(|row| &**row)
             .filter(|row| row.donation.request.id == id)
             .ok_or_else(|| impossible("no such donation"))
     }
