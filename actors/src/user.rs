@@ -15,7 +15,7 @@ use std::time::Duration;
 use actix::prelude::{Actor, Addr, AsyncContext, Context, Handler, Message, Supervised};
 use almoner_domain::answer::Answer;
 use almoner_domain::donation::{Donation, Event, Verdict};
-use almoner_domain::duplicate::{Entry, Standing};
+use almoner_domain::duplicate::{Entry, Read, Standing};
 use almoner_domain::ids::{DonationId, Place};
 use almoner_domain::outcome::Reason;
 use almoner_domain::request::HoldAnswer;
@@ -198,16 +198,16 @@ impl User {
     fn check_window(&self, donation: &Donation) -> Option<Verdict> {
         let settings = &self.shard.world.settings;
         // As of the record, not of now: the shard's stream time may be far ahead in a backlog.
-        let at_ms = donation.recorded_at_ms;
+        let read = Read::of(donation);
         let mut window = self.slot.window.borrow_mut();
-        window.prune(at_ms, settings.duplicate_window_ms);
+        window.prune(read.at_ms, settings.duplicate_window_ms);
         let id = donation.request.id;
         let known = (window.entries().iter()).find(|entry| entry.id() == id);
         let known = known.map(|entry| entry.standing());
         if known == Some(Standing::Open) {
             return None; // it was let through, and is sent again after a crash: later ones are doubles of it
         }
-        let suspect = window.suspect(&donation.request, at_ms, settings.duplicate_window_ms);
+        let suspect = window.suspect(&donation.request, read, settings.duplicate_window_ms);
         let others_held = window.held_count() - usize::from(known == Some(Standing::Held));
         let (verdict, standing) = match suspect {
             Some(_) if others_held >= settings.user_held_max => {
@@ -219,7 +219,7 @@ impl User {
         };
         // What is known stays as it is: this request may use its id for something else.
         if known.is_none() {
-            window.insert(Entry::new(&donation.request, at_ms, standing));
+            window.insert(Entry::new(&donation.request, read, standing));
         }
         verdict
     }

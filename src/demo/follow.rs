@@ -11,6 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use super::stage::FETCH_WAIT_MS;
 use super::{Publisher, Watching};
 use crate::kafka::options::KafkaOptions;
 
@@ -123,6 +124,7 @@ fn client(kafka: &KafkaOptions) -> Result<BaseConsumer, rdkafka::error::KafkaErr
         .set("group.id", "almoner-demo-follower")
         .set("enable.auto.commit", "false")
         .set("fetch.queue.backoff.ms", "10")
+        .set("fetch.wait.max.ms", FETCH_WAIT_MS)
         .create()?;
     let mut list = TopicPartitionList::new();
     for topic in [&kafka.topics.outcomes, &kafka.topics.dead_letters] {

@@ -17,13 +17,13 @@ use crate::kafka::broker::LogMeter;
 use crate::kafka::options::KafkaOptions;
 
 /// The broker is asked for room once for so many records.
-const METER_EVERY: u64 = 2_000;
-/// A record with key and headers, at most; most are a third of it.
-const RECORD_BYTES: u64 = 1_500;
+const METER_EVERY: u64 = 4_000;
+/// What a record takes beside its key and value, at most.
+const RECORD_OVERHEAD_BYTES: u64 = 70;
 /// How long publishing pauses when the client's queue is full.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long it pauses when the broker has no room, since asking costs the broker too.
-const ROOM_PAUSE: Duration = Duration::from_millis(50);
+const ROOM_PAUSE: Duration = Duration::from_millis(100);
 /// How long what was handed over may take to be acknowledged.
 const FLUSH_WITHIN: Duration = Duration::from_secs(30);
 
@@ -78,8 +78,9 @@ impl Publisher {
     ) -> Result<(), String> {
         let meter =
             LogMeter::new(kafka, &self.topic, PARTITIONS).map_err(|error| error.to_string())?;
+        let mut bytes = 0;
         for (number, planned) in (0_u64..).zip(traffic) {
-            while number.is_multiple_of(METER_EVERY) && !has_room(&meter)? {
+            while number.is_multiple_of(METER_EVERY) && !has_room(&meter, bytes, number)? {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
@@ -89,6 +90,7 @@ impl Publisher {
                 return Ok(());
             }
             self.publish(&planned)?;
+            bytes += record_bytes(&planned);
             published.fetch_add(1, Ordering::Relaxed);
         }
         self.producer
@@ -97,10 +99,22 @@ impl Publisher {
     }
 }
 
-fn has_room(meter: &LogMeter) -> Result<bool, String> {
+fn record_bytes(planned: &Planned) -> u64 {
+    (planned.key.len() + planned.value.len()) as u64 + RECORD_OVERHEAD_BYTES
+}
+
+/// Whether the next records fit, if they are like the `number` before them, which took `bytes`.
+fn has_room(meter: &LogMeter, bytes: u64, number: u64) -> Result<bool, String> {
+    let Some(mean_bytes) = bytes.checked_div(number) else {
+        return Ok(true);
+    };
     let unread = meter.uncommitted().map_err(|error| error.to_string())?;
     // In the worst case all of the next go to the fullest partition; a quarter of them is far more than ever do.
-    Ok(LogMeter::has_room(unread, METER_EVERY / 4, RECORD_BYTES))
+    Ok(LogMeter::has_room(
+        unread,
+        METER_EVERY / 4,
+        mean_bytes + mean_bytes / 4,
+    ))
 }
 
 /// Publishes campaigns and waits for their acknowledgement.
@@ -127,7 +141,7 @@ fn producer(kafka: &KafkaOptions) -> Result<ThreadedProducer<DefaultProducerCont
     config
         .set("bootstrap.servers", &kafka.bootstrap_servers)
         .set("partitioner", kafka.partitioner.as_str())
-        .set("linger.ms", "5")
+        .set("linger.ms", "25")
         .set("enable.idempotence", "true");
     config.create().map_err(|error| error.to_string())
 }

@@ -15,7 +15,9 @@ use crate::simulator::{self, Profile, Running, Simulator};
 use super::publish;
 
 /// Partitions of requests and outcomes: the broker keeps 5 MiB of each.
-pub const PARTITIONS: u16 = 32;
+pub const PARTITIONS: u16 = 16;
+/// How long a fetch of nothing waits: the broker does not end the wait when something comes.
+pub(super) const FETCH_WAIT_MS: &str = "25";
 /// Partitions of what is little.
 const FEW_PARTITIONS: u16 = 4;
 /// The simulator carries out what came late within this; an empty list proves absence a second later.
@@ -140,5 +142,6 @@ fn config(options: &StageOptions) -> Config {
     config.donations.unknown_campaigns = UnknownCampaigns::Reject;
     config.donations.confirm_within_s = 60;
     config.kafka.session_timeout_ms = 10_000;
+    config.kafka.client.set("fetch.wait.max.ms", FETCH_WAIT_MS);
     config
 }

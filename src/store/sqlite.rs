@@ -3,9 +3,11 @@
 
 mod batch;
 mod books;
+mod campaigns;
 mod codes;
 mod folder;
 mod inbox;
+mod keys;
 mod known;
 mod letters;
 mod ops;
@@ -25,7 +27,7 @@ use std::thread::JoinHandle;
 
 use almoner_actors::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, Done, FinishWrite, Finished,
-    MarkWrite, Marked, Recorded, Store, StoreError, Unfinished, WindowEntry,
+    MarkWrite, Marked, Recorded, RowId, Store, StoreError, Unfinished, WindowEntry,
 };
 use almoner_domain::campaign::{Campaign, CampaignChange};
 use almoner_domain::ids::{CampaignId, DonationId, Shard};
@@ -33,6 +35,7 @@ use almoner_domain::ids::{CampaignId, DonationId, Shard};
 pub use self::books::{Books, BooksError, DayDifference, Page, Total, Totals};
 use self::folder::Folder;
 use self::inbox::Inbox;
+use self::keys::RecentKeys;
 pub use self::letters::LetterLine;
 use self::ops::{Call, Op};
 use self::projector::Projector;
@@ -106,6 +109,7 @@ pub enum OpenError {
 pub struct SqliteStore {
     inbox: Arc<Inbox>,
     readers: Arc<Readers>,
+    recent: Arc<RecentKeys>,
     writer: Option<JoinHandle<()>>,
     _projector: Projector,
     folder: Folder,
@@ -126,6 +130,9 @@ impl SqliteStore {
         let connection = schema::open_writer(&database, true)?;
         let inbox = Arc::new(Inbox::default());
         let readers = Arc::new(Readers::start(&database).map_err(failed)?);
+        // Before anybody can ask: the writer's thread reads them once more, in its own time.
+        let recent = Arc::<RecentKeys>::default();
+        recent.read(&connection)?;
         let identity = schema::identity(&connection)?;
         let projector = Projector::start(folder.path(), identity.clone()).map_err(failed)?;
         let writer = Writer {
@@ -133,6 +140,7 @@ impl SqliteStore {
             database,
             inbox: Arc::clone(&inbox),
             readers: Arc::clone(&readers),
+            recent: Arc::clone(&recent),
             telemetry: Telemetry::new(),
         };
         let thread = std::thread::Builder::new()
@@ -142,6 +150,7 @@ impl SqliteStore {
         Ok(Self {
             inbox,
             readers,
+            recent,
             writer: Some(thread),
             _projector: projector,
             folder,
@@ -224,7 +233,9 @@ impl Store for SqliteStore {
     }
 
     fn load(&self, id: DonationId, done: Done<Result<Option<Box<Recorded>>, StoreError>>) {
-        self.readers.push(Read::Load(id, done));
+        // Looked up before the read begins: then what is not here is in the table.
+        let row = self.recent.row(id).map(RowId);
+        self.readers.push(Read::Load(id, row, done));
     }
 
     fn claim(&self, shard: Shard, done: Done<Result<Claimed, StoreError>>) {
@@ -267,7 +278,10 @@ impl Store for SqliteStore {
     }
 
     fn campaign(&self, id: CampaignId, done: Done<Result<Option<Arc<Campaign>>, StoreError>>) {
-        self.readers.push(Read::Campaign(id, done));
+        match self.readers.campaigns().get(&id) {
+            Some(campaign) => done.call(Ok(Some(campaign))),
+            None => self.readers.push(Read::Campaign(id, done)),
+        }
     }
 
     fn put_campaign(&self, change: CampaignChange, done: Done<Result<(), StoreError>>) {

@@ -3,9 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad_input;
+mod crashes;
+mod crowd;
+mod disasters;
 mod network;
+mod promises;
 mod secrets;
 // A harness offers more than each story takes.
 #[allow(dead_code, unused_imports)]
 mod support;
+mod trial;
 mod way;

@@ -19,13 +19,13 @@ mod wait;
 mod world;
 
 pub use {
-    broker::Broker,
+    broker::{Broker, GROUP_ID},
     follower::{Follower, Letter, Seen, Told},
     gateway::{API_KEY, GatewaySim},
     http::get,
     instance::Instance,
     judge::judge,
-    process::Process,
+    process::{Process, ignoring_file_limits},
     proxy::{Mishap, Proxy, Weather},
     publisher::{Place, Post, Publisher},
     requests::{Fields, donate, hold_answer, id, open_campaign},

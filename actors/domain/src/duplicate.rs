@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use crate::donation::Donation;
 use crate::ids::DonationId;
 use crate::request::DonationRequest;
 
@@ -14,6 +15,26 @@ pub enum Standing {
     Held,
     /// Succeeded: it counts until the window has passed it.
     Counted,
+}
+
+/// Where and when a request was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Read {
+    /// In stream time, milliseconds since 1970.
+    pub at_ms: i64,
+    /// In the shard's log.
+    pub offset: i64,
+}
+
+impl Read {
+    /// Of a donation's request.
+    #[must_use]
+    pub fn of(donation: &Donation) -> Self {
+        Self {
+            at_ms: donation.recorded_at_ms,
+            offset: donation.place.offset,
+        }
+    }
 }
 
 /// How a donation ended.
@@ -30,21 +51,24 @@ pub enum Settled {
 pub struct Entry {
     id: DonationId,
     /// Of campaign and currency. Should two of a user's campaigns collide, the user is asked needlessly, no more.
-    hash: u64,
+    hash: u32,
+    /// The low bits: which of two records came first is told as long as fewer than 2^31 lie between them.
+    offset: u32,
     amount_minor: u64,
     /// Stream time × 4 + standing.
     at_ms_and_standing: i64,
 }
 
 impl Entry {
-    /// What is kept of a request that was read at `at_ms` of stream time.
+    /// What is kept of a request.
     #[must_use]
-    pub fn new(request: &DonationRequest, at_ms: i64, standing: Standing) -> Self {
+    pub fn new(request: &DonationRequest, read: Read, standing: Standing) -> Self {
         Self {
             id: request.id,
             hash: hash(request),
+            offset: low_bits(read.offset),
             amount_minor: request.amount.amount_minor(),
-            at_ms_and_standing: at_ms.saturating_mul(1 << STANDING_BITS) & !STANDING_MASK
+            at_ms_and_standing: read.at_ms.saturating_mul(1 << STANDING_BITS) & !STANDING_MASK
                 | standing.bits(),
         }
     }
@@ -75,6 +99,13 @@ impl Entry {
         self.at_ms_and_standing = self.at_ms_and_standing & !STANDING_MASK | standing.bits();
     }
 
+    /// Whether it is held, and stands behind this offset in the log: then it is the double. The other one was its cause,
+    /// was lost in a crash before it was accepted, and is read again.
+    fn is_held_behind(&self, offset: i64) -> bool {
+        let distance = self.offset.wrapping_sub(low_bits(offset)).cast_signed();
+        self.standing() == Standing::Held && distance > 0
+    }
+
     /// Whether it still counts at `stream_ms`.
     fn counts(&self, stream_ms: i64, window_ms: i64) -> bool {
         self.standing() != Standing::Counted || stream_ms.saturating_sub(self.at_ms()) <= window_ms
@@ -97,19 +128,24 @@ impl Standing {
     }
 }
 
-/// The hash of campaign and currency (FNV-1a, 64 bits): the same after every restart and on every machine.
-fn hash(request: &DonationRequest) -> u64 {
+fn low_bits(offset: i64) -> u32 {
+    offset.cast_unsigned() as u32
+}
+
+/// The hash of campaign and currency (FNV-1a, 64 bits folded to 32): the same after every restart and on every machine.
+fn hash(request: &DonationRequest) -> u32 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
     let campaign = request.campaign_id.as_str().bytes();
     let currency = request.amount.currency().code().bytes();
     // A slash is in no campaign's id, so no campaign and currency run into another pair.
-    campaign
+    let hash = campaign
         .chain([b'/'])
         .chain(currency)
         .fold(BASIS, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-        })
+        });
+    (hash ^ (hash >> 32)) as u32
 }
 
 /// What one user gave of late. Most users have one entry, which lies inside without an allocation of its own.
@@ -119,13 +155,13 @@ pub struct Window {
 }
 
 impl Window {
-    /// The latest donation that `request` looks like at `stream_ms`: another id, the same campaign, currency and
-    /// amount, not finished or at most `window_ms` ago.
+    /// The latest donation that `request` looks like: another id, the same campaign, currency and amount, not finished
+    /// or read at most `window_ms` before it, and not held behind it in the log.
     #[must_use]
     pub fn suspect(
         &self,
         request: &DonationRequest,
-        stream_ms: i64,
+        read: Read,
         window_ms: i64,
     ) -> Option<DonationId> {
         if self.is_empty() {
@@ -138,7 +174,8 @@ impl Window {
                 entry.hash == hash
                     && entry.amount_minor == amount_minor
                     && entry.id != request.id
-                    && entry.counts(stream_ms, window_ms)
+                    && entry.counts(read.at_ms, window_ms)
+                    && !entry.is_held_behind(read.offset)
             })
             .max_by_key(|entry| entry.at_ms())
             .map(Entry::id)

@@ -3,7 +3,7 @@
 
 use actix::prelude::{Context, Handler, Message};
 use almoner_domain::donation::{Donation, PendingKind};
-use almoner_domain::duplicate::{Entry, Standing};
+use almoner_domain::duplicate::{Entry, Read, Standing};
 
 use super::tick::Again;
 use super::{PendingEntry, Router};
@@ -152,11 +152,8 @@ impl Router {
 
     fn put_window(&mut self, donation: &Donation, standing: Standing) {
         let slot = self.slots.slot(&donation.request.user_id);
-        slot.window.borrow_mut().insert(Entry::new(
-            &donation.request,
-            donation.recorded_at_ms,
-            standing,
-        ));
+        let entry = Entry::new(&donation.request, Read::of(donation), standing);
+        slot.window.borrow_mut().insert(entry);
     }
 
     fn put_unfinished(&mut self, page: Vec<Unfinished>) {

@@ -9,7 +9,7 @@ use almoner_domain::answer::Answer;
 use almoner_domain::donation::{
     Ending, Event, Next, Pause, PendingKind, Progress, State, Transition, Verdict,
 };
-use almoner_domain::duplicate::{Entry, Settled, Standing};
+use almoner_domain::duplicate::{Entry, Read, Settled, Standing};
 use almoner_domain::ids::DonationId;
 use almoner_domain::outcome::{Reason, Told, What};
 
@@ -803,11 +803,7 @@ impl User {
             None if is_held => Standing::Held,
             None => Standing::Open,
         };
-        window.insert(Entry::new(
-            &donation.request,
-            donation.recorded_at_ms,
-            standing,
-        ));
+        window.insert(Entry::new(&donation.request, Read::of(donation), standing));
     }
 
     pub(super) fn begin_load(&mut self, id: DonationId, load: Load, ctx: &Ctx) {

@@ -57,6 +57,30 @@ fn a_window_survives_a_restart() {
     });
 }
 
+/// A donation that waits for its user's turn is not accepted yet; its double is already held. Then both are read again.
+#[test]
+fn after_a_crash_nobody_is_asked_about_the_first_of_two() {
+    story(async || {
+        let durable = Durable::at_first(1, Plan::Hang);
+        let mut instance = Instance::start(&durable);
+        let read = |instance: &mut Instance| {
+            instance.donate(1, "ann", 500);
+            instance.donate(2, "ann", 700);
+            instance.donate(3, "ann", 700);
+        };
+        read(&mut instance);
+        instance.until_last(3, ASKED).await;
+        assert!(instance.events_of(id(2)).is_empty());
+        let durable = instance.die();
+        let mut instance = Instance::start(&durable);
+        read(&mut instance);
+        instance.until_committed(3).await;
+        assert_eq!(instance.events_of(id(2)).last().unwrap(), SUCCEEDED);
+        assert_eq!(instance.events_of(id(3)).last().unwrap(), ASKED);
+        assert_eq!(durable.gateway.charges_of(id(3)), 0);
+    });
+}
+
 /// A slow donation keeps the offset back while the stream goes on for minutes; then all is read again.
 #[test]
 fn the_window_after_a_crash_is_as_old_as_the_offset() {

@@ -28,8 +28,8 @@ use handover::Handover;
 const BATCH_RECORDS: usize = 500;
 /// How long a poll waits when there is nothing to read: also how long a command waits at most.
 const IDLE_POLL: Duration = Duration::from_millis(20);
-/// How often credit is looked for when there is none.
-const CREDIT_CHECK: Duration = Duration::from_millis(1);
+/// How often credit is looked for when there is none: what has come back by then is read as one batch.
+const CREDIT_CHECK: Duration = Duration::from_millis(4);
 /// How often callbacks are served while there is no credit: each time, a record may come along.
 const CALLBACK_POLL: Duration = Duration::from_millis(100);
 /// After so long without credit the partitions are paused. Not sooner: pausing throws away what was fetched.

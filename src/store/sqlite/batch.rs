@@ -117,18 +117,10 @@ impl Batch<'_, '_> {
         }
         let donation = &*write.donation;
         let id = donation.request.id;
-        let seq = self.known.tail.next_seq();
-        if self
-            .statements
-            .donation_key
-            .execute(params![&id.0[..], seq])?
-            == 0
-        {
-            return Ok(match rows::by_id(self.connection, id)? {
-                Some(recorded) => Ok(Accepted::Known(recorded)),
-                None => Err(impossible("the id is known, but its donation is missing")),
-            });
+        if let Some(seq) = self.known.keys.row(self.statements, id)? {
+            return Ok(self.recorded(RowId(seq), id)?.map(Accepted::Known));
         }
+        let seq = self.known.tail.next_seq();
         if let Some(sighted) = self.known.sighted.get(&id).cloned() {
             return self.accept_sighted(seq, write, &sighted);
         }
@@ -191,6 +183,7 @@ impl Batch<'_, '_> {
             trace.as_ref().and_then(|it| it.correlation_id.as_deref()),
             information,
         ])?;
+        self.known.keys.accepted(request.id, seq);
         Ok(())
     }
 
@@ -307,7 +300,7 @@ impl Batch<'_, '_> {
     }
 
     fn acknowledged(&mut self, id: DonationId) -> Answer<()> {
-        let Some(recorded) = rows::by_id(self.connection, id)? else {
+        let Some(recorded) = self.by_id(id)? else {
             return Ok(Ok(()));
         };
         if recorded.finish.is_none() {
@@ -320,6 +313,14 @@ impl Batch<'_, '_> {
                 .execute([recorded.row.0])?;
         }
         Ok(Ok(()))
+    }
+
+    /// The donation with this id.
+    fn by_id(&mut self, id: DonationId) -> rusqlite::Result<Option<Box<Recorded>>> {
+        match self.known.keys.row(self.statements, id)? {
+            Some(seq) => rows::by_row(self.connection, RowId(seq)),
+            None => Ok(None),
+        }
     }
 
     /// The donation in this row, if it is the one that the caller means.

@@ -17,13 +17,13 @@ const QUEUE_MAX: usize = 65_536;
 const BATCH_MAX: usize = 1024;
 
 /// A batch that held fewer calls than this says that there is little to do.
-const LOAD_MIN: usize = 64;
+const LOAD_MIN: usize = 32;
 
 /// Under load a batch begins when so many wait,
-const PACED_MIN: usize = 256;
+const PACED_MIN: usize = 512;
 
-/// or so long after the last one began.
-const PACE: Duration = Duration::from_millis(2);
+/// or so long after the last one began: an fsync and the pages that each batch writes anew are then shared by many.
+const PACE: Duration = Duration::from_millis(8);
 
 /// See the file's head.
 #[derive(Default)]

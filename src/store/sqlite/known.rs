@@ -1,12 +1,14 @@
 //! What the writer knows without reading, so that the way of a donation reads nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use almoner_domain::ids::{DonationId, Shard};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use rusqlite::Connection;
 
+use super::keys::{Keys, RecentKeys};
 use super::sighted::{self, Sighted};
 use super::tail::Tail;
 
@@ -21,6 +23,7 @@ pub(super) struct ShardRow {
 /// See the file's head; after a rollback it is read anew.
 pub(super) struct Known {
     pub(super) tail: Tail,
+    pub(super) keys: Keys,
     pub(super) shards: BTreeMap<Shard, ShardRow>,
     pub(super) log_generation: u32,
     /// What the gateway's list showed of donations that are not accepted yet: empty but after a restore.
@@ -28,7 +31,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+    pub(super) fn load(connection: &Connection, recent: Arc<RecentKeys>) -> rusqlite::Result<Self> {
         let mut statement =
             connection.prepare_cached("SELECT shard, epoch, next_offset, stream_ms FROM shard")?;
         let shards = statement.query_map([], |row| {
@@ -41,6 +44,7 @@ impl Known {
         })?;
         Ok(Self {
             tail: Tail::load(connection)?,
+            keys: Keys::load(connection, recent)?,
             shards: shards.collect::<rusqlite::Result<_>>()?,
             log_generation: connection.query_row(
                 "SELECT log_generation FROM store",

@@ -17,8 +17,20 @@ pub(super) const SEGMENT_ROWS: i64 = 100_000;
 /// Between two looks for new rows.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The same after a look that found [`LOAD_ROWS`]: each batch writes nearly every page of its segment, so that one of
+/// many rows is as cheap as one of a few.
+const LOAD_PAUSE: Duration = Duration::from_secs(4);
+
+const LOAD_ROWS: i64 = 5_000;
+
 /// The most donations of one transaction.
-const BATCH_ROWS: i64 = 20_000;
+const BATCH_ROWS: i64 = 50_000;
+
+/// Holds a whole segment, so that no page is written twice in a transaction.
+const CACHE_KIB: i64 = 16_000;
+
+/// Pages in the write-ahead log after which they are copied into the file: several batches.
+const CHECKPOINT_PAGES: i64 = 8_000;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS projected (only INTEGER PRIMARY KEY CHECK (only = 1), identity BLOB, seq INTEGER);
@@ -67,6 +79,7 @@ fn run(folder: &Path, identity: &[u8], stopped: &Receiver<()>) {
         };
         let pause = match step {
             Ok(BATCH_ROWS) => Duration::ZERO,
+            Ok(LOAD_ROWS..) => LOAD_PAUSE,
             Ok(_) => PAUSE,
             Err(error) => {
                 tracing::warn!(%error, "the projection by user and campaign stands still");
@@ -90,6 +103,8 @@ fn open(folder: &Path, identity: &[u8]) -> rusqlite::Result<(Connection, Connect
     let history = Connection::open(&path)?;
     history.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     history.pragma_update(None, "synchronous", "NORMAL")?;
+    history.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    history.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
     history.execute_batch(SCHEMA)?;
     let stored: Option<(Vec<u8>, i64)> = history
         .query_row("SELECT identity, seq FROM projected", [], |row| {

@@ -1,23 +1,28 @@
 //! The readers: threads with connections of their own, so that a read never waits for an fsync.
 
+use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use almoner_actors::ports::{Cursor, Done, Recorded, StoreError, Unfinished, WindowEntry};
+use almoner_actors::ports::{Cursor, Done, Recorded, RowId, StoreError, Unfinished, WindowEntry};
 use almoner_domain::campaign::Campaign;
 use almoner_domain::donation::{PendingKind, State};
 use almoner_domain::ids::{CampaignId, DonationId, Shard};
 use rusqlite::{Connection, Row};
 
+use super::campaigns::{AsOf, Campaigns};
 use super::codes::Code;
 use super::rows::{self, donation_columns};
 use super::schema;
 
 /// How many readers there are.
 const THREADS: usize = 2;
+
+/// The most reads of one transaction.
+const BATCH_MAX: usize = 64;
 
 /// The most reads that wait.
 const QUEUE_MAX: usize = 16_384;
@@ -30,7 +35,12 @@ type Page<T> = (Vec<T>, Option<Cursor>);
 
 /// One read, with its completion.
 pub(super) enum Read {
-    Load(DonationId, Done<Result<Option<Box<Recorded>>, StoreError>>),
+    /// With the row, if its key is a recent one.
+    Load(
+        DonationId,
+        Option<RowId>,
+        Done<Result<Option<Box<Recorded>>, StoreError>>,
+    ),
     Campaign(CampaignId, Done<Result<Option<Arc<Campaign>>, StoreError>>),
     Recent(RecentRead, Done<Result<Page<WindowEntry>, StoreError>>),
     Unfinished(UnfinishedRead, Done<Result<Page<Unfinished>, StoreError>>),
@@ -56,19 +66,30 @@ impl Read {
     /// Whoever waits is told that this was not read.
     pub(super) fn fail(self, error: StoreError) {
         match self {
-            Self::Load(_, done) => done.call(Err(error)),
+            Self::Load(_, _, done) => done.call(Err(error)),
             Self::Campaign(_, done) => done.call(Err(error)),
             Self::Recent(_, done) => done.call(Err(error)),
             Self::Unfinished(_, done) => done.call(Err(error)),
         }
     }
 
-    fn answer(self, connection: &Connection) {
+    fn answer(self, connection: &Connection, campaigns: &Campaigns, as_of: AsOf) {
         match self {
-            Self::Load(id, done) => done.call(rows::by_id(connection, id).map_err(failed)),
+            Self::Load(id, row, done) => {
+                let found = match row {
+                    Some(row) => rows::by_row(connection, row),
+                    None => rows::by_key(connection, id),
+                };
+                // A row that was undone may have become another donation's.
+                let found = found.map(|it| it.filter(|it| it.donation.request.id == id));
+                done.call(found.map_err(failed));
+            }
             Self::Campaign(id, done) => {
-                let found = rows::campaign(connection, &id).map_err(failed);
-                done.call(found.map(|campaign| campaign.map(Arc::new)));
+                let found = rows::campaign(connection, &id).map(|found| found.map(Arc::new));
+                if let Ok(Some(campaign)) = &found {
+                    campaigns.keep(campaign, as_of);
+                }
+                done.call(found.map_err(failed));
             }
             Self::Recent(read, done) => done.call(recent(connection, &read).map_err(failed)),
             Self::Unfinished(read, done) => {
@@ -78,13 +99,14 @@ impl Read {
     }
 }
 
-fn failed(error: rusqlite::Error) -> StoreError {
+fn failed(error: impl Display) -> StoreError {
     StoreError::Impossible(format!("the read failed: {error}").into())
 }
 
 /// See the file's head.
 pub(super) struct Readers {
     queue: Option<SyncSender<Read>>,
+    campaigns: Arc<Campaigns>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -92,16 +114,24 @@ impl Readers {
     pub(super) fn start(database: &Path) -> std::io::Result<Self> {
         let (queue, reads) = sync_channel(QUEUE_MAX);
         let reads = Arc::new(Mutex::new(reads));
+        let campaigns = Arc::new(Campaigns::default());
         let threads = (0..THREADS).map(|_| {
             let (reads, database) = (Arc::clone(&reads), database.to_path_buf());
+            let campaigns = Arc::clone(&campaigns);
             std::thread::Builder::new()
                 .name("store-reader".into())
-                .spawn(move || serve(&reads, &database))
+                .spawn(move || serve(&reads, &database, &campaigns))
         });
         Ok(Self {
             queue: Some(queue),
+            campaigns: Arc::clone(&campaigns),
             threads: threads.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Campaigns that were read lately.
+    pub(super) fn campaigns(&self) -> &Campaigns {
+        &self.campaigns
     }
 
     /// Hands on a read, or says at once why not.
@@ -125,25 +155,47 @@ impl Drop for Readers {
     }
 }
 
-fn serve(reads: &Mutex<Receiver<Read>>, database: &Path) {
+fn serve(reads: &Mutex<Receiver<Read>>, database: &Path, campaigns: &Campaigns) {
     let mut connection = None;
-    loop {
-        let next = reads.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(read) = next else {
-            return;
-        };
+    let mut batch = Vec::new();
+    while take(reads, &mut batch) {
         if connection.is_none() {
             connection = match schema::open_reader(database) {
                 Ok(opened) => Some(opened),
                 Err(error) => {
-                    read.fail(failed(error));
+                    for read in batch.drain(..) {
+                        read.fail(failed(&error));
+                    }
                     continue;
                 }
             };
         }
         if let Some(connection) = &connection {
-            read.answer(connection);
+            answer(connection, campaigns, &mut batch);
         }
+    }
+}
+
+/// Waits for a read and takes what waits with it. False once nobody can ask any more.
+fn take(reads: &Mutex<Receiver<Read>>, batch: &mut Vec<Read>) -> bool {
+    let reads = reads.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(first) = reads.recv() else {
+        return false;
+    };
+    batch.push(first);
+    batch.extend(reads.try_iter().take(BATCH_MAX - 1));
+    true
+}
+
+/// Answers the reads in one transaction: at the beginning of each, the pages that a reader has cached are thrown away if
+/// the writer has committed.
+fn answer(connection: &Connection, campaigns: &Campaigns, batch: &mut Vec<Read>) {
+    // Asked for first: what the transaction sees is at least as new.
+    let as_of = campaigns.as_of();
+    // Where it cannot begin, each read stands alone, and says what the matter is.
+    let _together = (batch.len() > 1).then(|| connection.unchecked_transaction());
+    for read in batch.drain(..) {
+        read.answer(connection, campaigns, as_of);
     }
 }
 

@@ -45,14 +45,29 @@ macro_rules! recorded {
     };
 }
 
-/// The recorded donation with this id.
-pub(super) fn by_id(
+/// The recorded donation whose key is in its table.
+pub(super) fn by_key(
     connection: &Connection,
     id: DonationId,
 ) -> rusqlite::Result<Option<Box<Recorded>>> {
     one(
         connection,
         recorded!("d.seq = (SELECT seq FROM donation_key WHERE id = ?1)"),
+        [&id.0[..]],
+    )
+}
+
+/// The recorded donation with this id, which costs some milliseconds where its key is not in the table yet.
+pub(super) fn by_id(
+    connection: &Connection,
+    id: DonationId,
+) -> rusqlite::Result<Option<Box<Recorded>>> {
+    one(
+        connection,
+        recorded!(
+            "d.seq = coalesce((SELECT seq FROM donation_key WHERE id = ?1), \
+             (SELECT n.seq FROM donation n WHERE n.seq >= (SELECT keyed_below FROM store) AND n.id = ?1))"
+        ),
         [&id.0[..]],
     )
 }

@@ -5,6 +5,7 @@ use rusqlite::{Connection, Statement};
 /// See the file's head.
 pub(super) struct Statements<'c> {
     pub(super) donation_key: Statement<'c>,
+    pub(super) key_row: Statement<'c>,
     pub(super) donation: Statement<'c>,
     pub(super) finish: Statement<'c>,
     pub(super) campaign_day: Statement<'c>,
@@ -16,6 +17,7 @@ impl<'c> Statements<'c> {
             donation_key: connection.prepare(
                 "INSERT INTO donation_key (id, seq) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING",
             )?,
+            key_row: connection.prepare("SELECT seq FROM donation_key WHERE id = ?1")?,
             donation: connection.prepare(
                 "INSERT INTO donation (seq, shard, recorded_at_ms, id, user_id, campaign_id, amount_minor, \
                  currency, payment_method, gateway_customer, body_version, accepted_at_ms, epoch, topic, \

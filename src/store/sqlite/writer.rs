@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::OpenError;
 use super::batch::Batch;
 use super::inbox::{Inbox, LastBatch};
+use super::keys::RecentKeys;
 use super::known::Known;
 use super::ops::Op;
 use super::readers::{PAGE_ROWS, Read, Readers};
@@ -29,6 +30,7 @@ pub(super) struct Writer {
     pub(super) identity: Vec<u8>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) readers: Arc<Readers>,
+    pub(super) recent: Arc<RecentKeys>,
     pub(super) telemetry: Telemetry,
 }
 
@@ -60,6 +62,7 @@ impl Writer {
                 return;
             };
             connection = reopened;
+            self.readers.campaigns().forget_all();
             self.telemetry.poisoned(false);
             self.inbox.admit();
             tracing::info!("the store is open again");
@@ -89,8 +92,12 @@ impl Writer {
     }
 
     fn serve(&self, connection: &Connection, has_committed: &mut bool) -> End {
-        let prepared = Statements::prepare(connection)
-            .and_then(|statements| Ok((statements, Known::load(connection)?)));
+        let prepared = Statements::prepare(connection).and_then(|statements| {
+            Ok((
+                statements,
+                Known::load(connection, Arc::clone(&self.recent))?,
+            ))
+        });
         let (mut statements, mut known) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return End::Failed(error),
@@ -118,6 +125,10 @@ impl Writer {
             for op in ops.drain(..) {
                 match op {
                     Op::Locate(Some(read)) => self.readers.push(located(read, &known)),
+                    Op::PutCampaign(call) => {
+                        self.readers.campaigns().forget(call.write.campaign_id());
+                        Op::PutCampaign(call).reply();
+                    }
                     op => op.reply(),
                 }
             }
@@ -169,13 +180,19 @@ fn commit<'c>(
         Err(error) if is_of_one_call(&error) => {
             connection.execute_batch("ROLLBACK; BEGIN IMMEDIATE")?;
             batch.days.clear();
-            *batch.known = Known::load(connection)?;
+            *batch.known = Known::load(connection, batch.known.keys.recent())?;
             apply_apart(&mut batch, ops)?;
         }
         Err(error) => return Err(error),
     }
-    batch.known.tail.write(connection, false)?;
-    connection.execute_batch("COMMIT")
+    let known = batch.known;
+    known.tail.write(connection, false)?;
+    known
+        .keys
+        .fold(connection, batch.statements, known.tail.next_seq())?;
+    connection.execute_batch("COMMIT")?;
+    known.keys.committed();
+    Ok(())
 }
 
 fn apply_together(batch: &mut Batch<'_, '_>, ops: &mut [Op]) -> rusqlite::Result<()> {
@@ -196,7 +213,7 @@ fn apply_apart(batch: &mut Batch<'_, '_>, ops: &mut [Op]) -> rusqlite::Result<()
                     .connection
                     .execute_batch("ROLLBACK TO one; RELEASE one")?;
                 batch.days.clear();
-                *batch.known = Known::load(batch.connection)?;
+                *batch.known = Known::load(batch.connection, batch.known.keys.recent())?;
                 op.set_error(StoreError::Impossible(error.to_string().into()));
             }
             Err(error) => return Err(error),
@@ -261,7 +278,7 @@ mod tests {
             .pragma_update_and_check(None, "max_page_count", 60, |_| Ok(()))
             .unwrap();
         let mut statements = Statements::prepare(&connection).unwrap();
-        let mut known = Known::load(&connection).unwrap();
+        let mut known = Known::load(&connection, Arc::default()).unwrap();
         let full = (0..200).find_map(|n| {
             commit(&connection, &mut statements, &mut known, &mut [campaign(n)]).err()
         });

@@ -1,14 +1,23 @@
 //! A broker that outlives the processes: librdkafka's mock cluster in this process, with our topics.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use almoner::kafka::broker::{LogMeter, Unread};
 use almoner::kafka::options::{KafkaOptions, Topics};
+use almoner::kafka::positions::Positions;
+use almoner_domain::ids::Shard;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
 use super::wait::wait_until;
 
+/// The group of instances, unless it is told otherwise.
+pub const GROUP_ID: &str = "almoner";
+/// How long it may take to answer one of our own questions.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// The only broker of the cluster.
 const BROKER_ID: i32 = 1;
 
@@ -45,7 +54,7 @@ impl Broker {
 
     /// How one of our clients reaches it.
     pub fn options(&self) -> KafkaOptions {
-        KafkaOptions::new(self.bootstrap_servers(), "almoner")
+        self.options_of(GROUP_ID)
     }
 
     /// Nobody reaches it any more; its logs stay.
@@ -64,6 +73,52 @@ impl Broker {
         set.unwrap();
     }
 
+    /// How one of our clients reaches it as a member of this group.
+    pub fn options_of(&self, group_id: &str) -> KafkaOptions {
+        KafkaOptions::new(self.bootstrap_servers(), group_id)
+    }
+
+    /// Where a group stands in the requests, by partition.
+    pub fn committed(&self, group_id: &str) -> BTreeMap<u32, i64> {
+        let positions = self.positions(group_id).read().unwrap();
+        let committed = positions.iter().map(|it| Some((it.shard.0, it.committed?)));
+        committed.flatten().collect()
+    }
+
+    /// Another group goes on where this one stands, as this one does once the broker has noticed that its member is
+    /// dead: that takes a session, and the rounds of a test are shorter.
+    pub fn hand_over(&self, from_group_id: &str, to_group_id: &str) {
+        let committed = self.committed(from_group_id);
+        let starts: Vec<_> = committed.iter().map(|(of, to)| (Shard(*of), *to)).collect();
+        self.positions(to_group_id).move_to(&starts).unwrap();
+    }
+
+    /// Where outcomes and dead letters end, by topic and partition.
+    pub fn ends_of_answers(&self) -> Vec<(String, i32, i64)> {
+        let topics = Topics::default();
+        let client = self.client();
+        let count = i32::try_from(self.partitions).unwrap();
+        let outcomes = (0..count).map(|partition| (topics.outcomes.clone(), partition));
+        outcomes
+            .chain([(topics.dead_letters.clone(), 0)])
+            .map(|(topic, partition)| {
+                let marks = client.fetch_watermarks(&topic, partition, ANSWER_WITHIN);
+                (topic, partition, marks.unwrap().1)
+            })
+            .collect()
+    }
+
+    fn positions(&self, group_id: &str) -> Positions {
+        Positions::new(&self.options_of(group_id), self.partitions).unwrap()
+    }
+
+    fn client(&self) -> BaseConsumer {
+        ClientConfig::new()
+            .set("bootstrap.servers", self.bootstrap_servers())
+            .create()
+            .unwrap()
+    }
+
     /// What of the requests the group has not committed.
     pub fn uncommitted(&self) -> Unread {
         let (options, count) = (self.options(), u16::try_from(self.partitions).unwrap());
@@ -73,7 +128,15 @@ impl Broker {
 
     /// Waits until every request that was published is committed.
     pub fn wait_committed(&self) {
-        let (options, count) = (self.options(), u16::try_from(self.partitions).unwrap());
+        self.wait_committed_by(GROUP_ID);
+    }
+
+    /// The same, by this group.
+    pub fn wait_committed_by(&self, group_id: &str) {
+        let (options, count) = (
+            self.options_of(group_id),
+            u16::try_from(self.partitions).unwrap(),
+        );
         let meter = LogMeter::new(&options, &options.topics.requests, count).unwrap();
         let left = std::cell::Cell::new(0);
         wait_until(

@@ -1,5 +1,6 @@
 //! Who reads every outcome and every dead letter, from the topics' start.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -13,6 +14,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use super::broker::Broker;
 use super::publisher::Place;
 use super::wait::wait_until;
 
@@ -88,6 +90,14 @@ impl Letter {
 pub struct Seen {
     pub outcomes: Vec<Told>,
     pub dead_letters: Vec<Letter>,
+    /// The requests that something answers.
+    answered: HashSet<Place>,
+    /// How each donation ended.
+    ends: HashMap<DonationId, &'static str>,
+    /// The donations that their users were asked about.
+    questions: HashSet<DonationId>,
+    /// All below was read, by topic and partition.
+    read_to: HashMap<(String, i32), i64>,
 }
 
 impl Seen {
@@ -98,21 +108,40 @@ impl Seen {
     }
 
     /// How a donation ended, if it has: the type of its final outcome.
-    pub fn end_of(&self, id: DonationId) -> Option<&str> {
-        let mut types = self.of(id).map(|view| view.event_type);
-        types.find(|event_type| LAST.contains(event_type))
+    pub fn end_of(&self, id: DonationId) -> Option<&'static str> {
+        self.ends.get(&id).copied()
+    }
+
+    /// Whether the user was asked about it.
+    pub fn is_question(&self, id: DonationId) -> bool {
+        self.questions.contains(&id)
     }
 
     /// Whether something answers the request at this place.
     pub fn is_answered(&self, place: Place) -> bool {
-        self.outcomes.iter().any(|told| told.place() == place)
-            || self
-                .dead_letters
-                .iter()
-                .any(|letter| letter.place() == place)
+        self.answered.contains(&place)
     }
 
-    fn count(&self) -> u64 {
+    fn put_outcome(&mut self, told: Told) {
+        let view = told.view();
+        let last = LAST.into_iter().find(|last| *last == view.event_type);
+        if let Some(last) = last {
+            self.ends.entry(view.donation_id).or_insert(last);
+        }
+        if view.event_type == "donation.needs_confirmation" {
+            self.questions.insert(view.donation_id);
+        }
+        self.answered.insert(told.place());
+        self.outcomes.push(told);
+    }
+
+    fn put_dead_letter(&mut self, letter: Letter) {
+        self.answered.insert(letter.place());
+        self.dead_letters.push(letter);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
         (self.outcomes.len() + self.dead_letters.len()) as u64
     }
 }
@@ -141,13 +170,15 @@ impl Follower {
                 };
                 let mut seen = to.lock().unwrap_or_else(PoisonError::into_inner);
                 if record.topic() == dead_letters {
-                    seen.dead_letters.push(letter(&record));
+                    seen.put_dead_letter(letter(&record));
                 } else {
-                    seen.outcomes.push(Told {
+                    seen.put_outcome(Told {
                         key: record.key().unwrap_or_default().to_vec(),
                         value: record.payload().unwrap_or_default().to_vec(),
                     });
                 }
+                let read = (record.topic().to_owned(), record.partition());
+                seen.read_to.insert(read, record.offset() + 1);
             }
         });
         Self {
@@ -160,6 +191,22 @@ impl Follower {
     /// All that was read so far.
     pub fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many outcomes and dead letters were read.
+    pub fn count(&self) -> u64 {
+        self.seen().count()
+    }
+
+    /// Waits until all is read that the topics hold now.
+    pub fn catch_up(&self, broker: &Broker) {
+        for (topic, partition, end) in broker.ends_of_answers() {
+            let read = (topic, partition);
+            self.wait("the end of the topics", |seen| {
+                let read_to = seen.read_to.get(&read).copied().unwrap_or(0);
+                (read_to >= end).then_some(())
+            });
+        }
     }
 
     /// Waits until it is so, as long as something is read.
@@ -212,6 +259,8 @@ fn client(options: &KafkaOptions) -> BaseConsumer {
         .set("group.id", "front-end")
         .set("enable.auto.commit", "false")
         .set("fetch.queue.backoff.ms", "10")
+        // What it has asked a broker that then went away is asked again soon.
+        .set("socket.timeout.ms", "5000")
         .create()
         .unwrap();
     let mut list = TopicPartitionList::new();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use almoner::simulator::{IntentView, intents_of_journal};
+use almoner::simulator::{IntentView, Journal, Records, intents_of_journal};
 
 use super::process::{Process, almoner};
 
@@ -65,5 +65,17 @@ impl GatewaySim {
     /// Every intent, in order of creation.
     pub fn intents(&self) -> Vec<IntentView> {
         intents_of_journal(&self.folder).unwrap()
+    }
+
+    /// Its journal, also while it runs.
+    pub fn journal(&self) -> Records {
+        Journal::read(&self.folder).unwrap()
+    }
+
+    /// How long its journal is: it grows with all that the gateway does.
+    pub fn journal_bytes(&self) -> u64 {
+        std::fs::metadata(self.folder.join("journal.jsonl"))
+            .unwrap()
+            .len()
     }
 }

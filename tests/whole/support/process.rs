@@ -17,6 +17,23 @@ pub fn almoner() -> Command {
     command
 }
 
+/// The same command, that goes on when its files must not grow: the write fails instead.
+pub fn ignoring_file_limits(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    let run = "trap '' XFSZ; exec \"$0\" \"$@\"";
+    shell
+        .env_clear()
+        .args(["-c", run])
+        .arg(command.get_program());
+    shell.args(command.get_args());
+    shell.envs(
+        command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    shell
+}
+
 /// A running process, or one that ended and was not looked at yet.
 pub struct Process {
     name: String,
@@ -148,6 +165,15 @@ impl Process {
             reader.join().unwrap();
         }
         status
+    }
+
+    /// How large its files may get, in bytes, as `prlimit --fsize` takes it.
+    pub fn limit_files(&self, limit: &str) {
+        let (pid, limit) = (self.pid().to_string(), format!("--fsize={limit}"));
+        let set = Command::new("prlimit")
+            .args(["--pid", &pid, &limit])
+            .status();
+        assert!(set.unwrap().success(), "{} was not limited", self.name);
     }
 
     /// The most memory that it ever held, in bytes.

@@ -10,7 +10,7 @@ use super::broker::Broker;
 use super::follower::Follower;
 use super::gateway::{API_KEY, GatewaySim};
 use super::instance::Instance;
-use super::process::almoner;
+use super::process::{Process, almoner};
 use super::publisher::Publisher;
 
 /// Partitions of requests and outcomes.
@@ -48,6 +48,12 @@ impl World {
     pub fn start_with(&self, args: &[&str], env: &[(&str, &str)]) -> Instance {
         let mut command = self.command("run");
         Instance::start(command.args(args).envs(env.iter().copied()))
+    }
+
+    /// Starts an instance, and does not wait for it.
+    pub fn spawn(&self, env: &[(&str, &str)]) -> Process {
+        let mut command = self.command("run");
+        Process::start("the instance", command.envs(env.iter().copied()))
     }
 
     /// Starts an instance.

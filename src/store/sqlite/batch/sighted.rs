@@ -4,7 +4,6 @@ use almoner_actors::ports::{AcceptWrite, Accepted, Pending};
 use almoner_domain::donation::{PendingKind, Progress};
 use rusqlite::params;
 
-use super::super::rows;
 use super::super::sighted::{Sighted, Sighting};
 use super::super::tail::Open;
 use super::{Answer, Batch, impossible};
@@ -12,7 +11,7 @@ use super::{Answer, Batch, impossible};
 impl Batch<'_, '_> {
     pub(super) fn put_sightings(&mut self, sightings: &[Sighting]) -> Answer<()> {
         for sighting in sightings {
-            match rows::by_id(self.connection, sighting.donation_id)? {
+            match self.by_id(sighting.donation_id)? {
                 Some(recorded) if recorded.finish.is_some() => {}
                 Some(recorded) => {
                     let accepted_at_ms = recorded.donation.accepted_at_ms;
@@ -75,7 +74,7 @@ impl Batch<'_, '_> {
         self.connection
             .prepare_cached("DELETE FROM sighted WHERE id = ?1")?
             .execute([&id.0[..]])?;
-        let Some(recorded) = rows::by_id(self.connection, id)? else {
+        let Some(recorded) = self.by_id(id)? else {
             return Ok(Err(impossible("the donation was written, and is missing")));
         };
         let shard = write.shard;
