@@ -1,8 +1,9 @@
 //! The gateway actor: spends the instance's share of the gateway's budget, campaigns in turn, under a breaker. It
 //! never decides about a donation; it sends what was permitted, once, and passes the answer on.
 
-mod landings;
+mod arrivals;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,7 +16,8 @@ use almoner_domain::donation::{Call, Donation};
 use almoner_domain::ids::DonationId;
 use tokio::time::Instant;
 
-use self::landings::{Landed, Landings, Look};
+pub use self::arrivals::GatewayAddress;
+use self::arrivals::{Arrival, Landed, Landings, Look, Receiver};
 use crate::breaker::{Admit, Breaker, BreakerSignal};
 use crate::budget::{Budget, Endpoint};
 use crate::guard::{self, Policy, Report};
@@ -41,15 +43,16 @@ pub struct GatewayActor {
     breaker: Breaker,
     /// Calls on the wire: each gives itself back when it is answered or dropped, so that a crash here leaks none.
     in_flight: Arc<AtomicUsize>,
-    /// Made when the actor starts, since it needs the actor's address.
+    arrivals: Receiver,
+    /// What arrived but is not yet handled, in order: what is behind a charge that crashes the actor survives it.
+    arrived: VecDeque<Arrival>,
+    /// Made with the first call, since it needs the actor's address.
     landings: Option<Arc<Landings>>,
     /// The timer that goes on when there is budget again, or the breaker may let a probe through.
     timer: Option<SpawnHandle>,
 }
 
 /// One permitted send.
-#[derive(Message)]
-#[rtype(result = "()")]
 pub struct Charge {
     /// The donation.
     pub donation: Arc<Donation>,
@@ -147,7 +150,7 @@ impl Drop for OnTheWire {
 impl GatewayActor {
     /// Starts the gateway actor under its guard. When it is beyond restarting, the process is to end.
     #[must_use]
-    pub fn start_in(arbiter: &ArbiterHandle, world: Arc<World>) -> Addr<Self> {
+    pub fn start_in(arbiter: &ArbiterHandle, world: Arc<World>) -> GatewayAddress {
         let alarmed = Arc::clone(&world);
         let report = move |report| {
             if let Report::Quarantined { panic } = report {
@@ -156,12 +159,15 @@ impl GatewayActor {
                 });
             }
         };
-        guard::start_in(arbiter, move || Self::new(world), &Policy::SERVICE, report)
+        let arrivals = Receiver::new();
+        let sender = arrivals.sender();
+        let make = move || Self::new(world, arrivals);
+        sender(guard::start_in(arbiter, make, &Policy::SERVICE, report))
     }
 
     /// A gateway actor with nothing in flight.
     #[must_use]
-    fn new(world: Arc<World>) -> Self {
+    fn new(world: Arc<World>, arrivals: Receiver) -> Self {
         let settings = &world.settings;
         let (account_max, endpoint_max) = (
             settings.gateway_per_second_max,
@@ -175,6 +181,8 @@ impl GatewayActor {
             budget,
             breaker: Breaker::new(),
             in_flight: Arc::default(),
+            arrivals,
+            arrived: VecDeque::new(),
             landings: None,
             timer: None,
         }
@@ -267,7 +275,8 @@ impl GatewayActor {
     }
 
     fn landings(&mut self, ctx: &Context<Self>) -> Arc<Landings> {
-        let make = || Arc::new(Landings::of(&ctx.address()));
+        let arrivals = &self.arrivals;
+        let make = || Arc::new(arrivals.landings(&ctx.address()));
         Arc::clone(self.landings.get_or_insert_with(make))
     }
 
@@ -316,6 +325,24 @@ impl GatewayActor {
 }
 
 impl GatewayActor {
+    /// Sends it at once, or lets it wait in its lane.
+    fn charge(&mut self, charge: Charge, now: Instant, now_boot_ms: i64, ctx: &mut Context<Self>) {
+        if self.is_free_for(&charge, now, now_boot_ms) {
+            self.try_send(charge, now, now_boot_ms, ctx);
+            return;
+        }
+        let age_ms = self.world.clock.wall_ms() - charge.donation.accepted_at_ms;
+        let urgent = self.world.settings.rules.key_usable_ms() - age_ms
+            < URGENT_MS.min(self.world.settings.rules.key_usable_ms() / 3);
+        self.lanes.push(
+            lane(&charge),
+            endpoint(&charge.call),
+            campaign_hash(&charge.donation),
+            urgent,
+            Box::new(charge),
+        );
+    }
+
     fn landed(&mut self, landed: &Landed, now: Instant, now_boot_ms: i64) {
         let took_ms = now_boot_ms - landed.sent_at_boot_ms;
         self.world.telemetry.gateway_ms(landed.call, took_ms);
@@ -379,31 +406,7 @@ impl Supervised for GatewayActor {
         self.world.telemetry.actor_restarted("gateway");
         self.timer = None;
         self.pump_later(BREAKER_LOOK, ctx);
-        ctx.address().do_send(Look); // what came back meanwhile woke nobody
-    }
-}
-
-impl Handler<Charge> for GatewayActor {
-    type Result = ();
-
-    fn handle(&mut self, charge: Charge, ctx: &mut Self::Context) {
-        let now_boot_ms = self.world.clock.boot_ms();
-        let now = Instant::now();
-        if self.is_free_for(&charge, now, now_boot_ms) {
-            self.try_send(charge, now, now_boot_ms, ctx);
-            return;
-        }
-        let age_ms = self.world.clock.wall_ms() - charge.donation.accepted_at_ms;
-        let urgent = self.world.settings.rules.key_usable_ms() - age_ms
-            < URGENT_MS.min(self.world.settings.rules.key_usable_ms() / 3);
-        self.lanes.push(
-            lane(&charge),
-            endpoint(&charge.call),
-            campaign_hash(&charge.donation),
-            urgent,
-            Box::new(charge),
-        );
-        self.pump(now_boot_ms, ctx);
+        ctx.address().do_send(Look); // what arrived meanwhile woke nobody
     }
 }
 
@@ -411,10 +414,13 @@ impl Handler<Look> for GatewayActor {
     type Result = ();
 
     fn handle(&mut self, _: Look, ctx: &mut Self::Context) {
-        let landed = self.landings(ctx).take();
+        self.arrived.extend(self.arrivals.take());
         let (now, now_boot_ms) = (Instant::now(), self.world.clock.boot_ms());
-        for landed in landed {
-            self.landed(&landed, now, now_boot_ms);
+        while let Some(arrival) = self.arrived.pop_front() {
+            match arrival {
+                Arrival::Charge(charge) => self.charge(charge, now, now_boot_ms, ctx),
+                Arrival::Landed(landed) => self.landed(&landed, now, now_boot_ms),
+            }
         }
         let is_closed = !self.breaker.is_open(now_boot_ms);
         self.world.telemetry.gateway(

@@ -8,6 +8,7 @@
 pub mod breaker;
 pub mod budget;
 pub mod campaign;
+mod completions;
 pub mod gateway;
 pub mod guard;
 pub mod intake;

@@ -22,11 +22,12 @@ use almoner_domain::outcome::{RejectionReason, Told};
 use hashbrown::HashMap;
 
 use self::acquire::Phase;
-use self::answer::Loose;
-use self::flight::Flight;
+use self::answer::{Loose, LoosePublished};
+use self::flight::{Acknowledged, Flight, Published};
 use self::slots::Slots;
 use self::tick::Ticking;
-use crate::gateway::GatewayActor;
+use crate::completions::Look;
+use crate::gateway::GatewayAddress;
 use crate::guard::Report;
 use crate::intake::Incoming;
 use crate::lease::Lease;
@@ -39,7 +40,7 @@ use crate::world::World;
 pub struct Router {
     world: Arc<World>,
     id: Shard,
-    gateway: Addr<GatewayActor>,
+    gateway: GatewayAddress,
     lease: Arc<Lease>,
     log: LogRange,
     /// Made when the actor starts, since it needs the router's own address.
@@ -60,6 +61,8 @@ pub struct Router {
     unacknowledged: BTreeSet<DonationId>,
     slots: Slots,
     pending: PendingSet,
+    /// Answers that came but are not yet handled, in order: those behind one that crashes the router survive it.
+    completed: VecDeque<Completed>,
     /// Records that are read but not yet begun, in order.
     inbox: VecDeque<Incoming>,
     /// The record that is being begun, and how often that was tried: it survives a crash.
@@ -88,6 +91,13 @@ struct PendingEntry {
     user_id: UserId,
     /// Whether its latest event was acknowledged in this owner's time.
     is_acknowledged: bool,
+}
+
+/// What came of one of the router's calls: those that every donation makes.
+pub(crate) enum Completed {
+    Published(Published),
+    Acknowledged(Acknowledged),
+    Loose(LoosePublished),
 }
 
 struct Drain {
@@ -262,7 +272,7 @@ impl Router {
         world: Arc<World>,
         id: Shard,
         log: LogRange,
-        gateway: Addr<GatewayActor>,
+        gateway: GatewayAddress,
         lease: Arc<Lease>,
     ) -> Self {
         Self {
@@ -282,6 +292,7 @@ impl Router {
             unacknowledged: BTreeSet::new(),
             slots: Slots::default(),
             pending: PendingSet::default(),
+            completed: VecDeque::new(),
             inbox: VecDeque::new(),
             current: None,
             ticking: Ticking::default(),
@@ -291,12 +302,25 @@ impl Router {
     }
 
     /// Begins what was read, record by record.
-    fn begin_inbox(&mut self, ctx: &Context<Self>) {
+    fn begin_inbox(&mut self) {
         if !self.phase.is_ready() || self.drain.is_some() {
             return;
         }
         while let Some(incoming) = self.inbox.pop_front() {
-            self.begin(incoming, 0, ctx);
+            self.begin(incoming, 0);
+        }
+    }
+
+    /// Handles the answers that came, one by one.
+    fn complete(&mut self) {
+        let Some(shard) = &self.shard else { return };
+        self.completed.extend(shard.completions.take());
+        while let Some(completed) = self.completed.pop_front() {
+            match completed {
+                Completed::Published(published) => self.published(published),
+                Completed::Acknowledged(acknowledged) => self.acknowledged(&acknowledged),
+                Completed::Loose(published) => self.loose_published(published),
+            }
         }
     }
 
@@ -347,7 +371,7 @@ impl Supervised for Router {
     /// be done again later.
     fn restarting(&mut self, ctx: &mut Self::Context) {
         self.world.telemetry.actor_restarted("router");
-        self.retry_current(ctx);
+        self.retry_current();
         ctx.address().do_send(GoOn);
     }
 }
@@ -358,34 +382,43 @@ impl Handler<GoOn> for Router {
     /// Whatever could have been lost is done again: each step takes a repeat for what it is.
     fn handle(&mut self, _: GoOn, ctx: &mut Self::Context) {
         self.forget_steps();
+        self.complete();
         match self.phase {
             Phase::Claiming | Phase::Reading => self.claim(ctx),
             Phase::Refused | Phase::Gone { .. } => {}
             Phase::Ready => {
                 self.send_flights_again(|_| true);
-                self.publish_flights_again(ctx);
-                self.publish_all_loose_again(ctx);
+                self.publish_flights_again();
+                self.publish_all_loose_again();
                 let ids: Vec<DonationId> = self.unacknowledged.iter().copied().collect();
                 for id in ids {
-                    self.acknowledge(id, ctx);
+                    self.acknowledge(id);
                 }
-                self.begin_inbox(ctx);
+                self.begin_inbox();
             }
         }
+    }
+}
+
+impl Handler<Look> for Router {
+    type Result = ();
+
+    fn handle(&mut self, _: Look, _: &mut Self::Context) {
+        self.complete();
     }
 }
 
 impl Handler<Records> for Router {
     type Result = ();
 
-    fn handle(&mut self, Records(records): Records, ctx: &mut Self::Context) {
+    fn handle(&mut self, Records(records): Records, _: &mut Self::Context) {
         let is_closed = matches!(self.phase, Phase::Refused | Phase::Gone { .. });
         if is_closed || self.drain.is_some() {
             self.world.credits.give_back(records.len());
             return;
         }
         self.inbox.extend(records);
-        self.begin_inbox(ctx);
+        self.begin_inbox();
     }
 }
 
@@ -440,16 +473,16 @@ impl Handler<Quiet> for Router {
 impl Handler<Departed> for Router {
     type Result = ();
 
-    fn handle(&mut self, departed: Departed, ctx: &mut Self::Context) {
-        self.departed(departed, ctx);
+    fn handle(&mut self, departed: Departed, _: &mut Self::Context) {
+        self.departed(departed);
     }
 }
 
 impl Handler<Refused> for Router {
     type Result = ();
 
-    fn handle(&mut self, refused: Refused, ctx: &mut Self::Context) {
-        self.refused(&refused, ctx);
+    fn handle(&mut self, refused: Refused, _: &mut Self::Context) {
+        self.refused(&refused);
     }
 }
 

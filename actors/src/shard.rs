@@ -10,7 +10,8 @@ use almoner_domain::ids::{CampaignId, Shard};
 use hashbrown::HashMap;
 
 use crate::campaign::{Admission, Campaign};
-use crate::gateway::GatewayActor;
+use crate::completions::Completions;
+use crate::gateway::GatewayAddress;
 use crate::guard::{self, Policy, Report};
 use crate::lease::Lease;
 use crate::router::{CampaignReport, Router};
@@ -24,8 +25,10 @@ pub struct ShardContext {
     pub shard: Shard,
     /// Its router.
     pub router: Arc<Addr<Router>>,
+    /// The answers to the router's calls.
+    pub(crate) completions: Arc<Completions>,
     /// The instance's gateway actor.
-    pub gateway: Addr<GatewayActor>,
+    pub gateway: GatewayAddress,
     /// The right to send.
     pub lease: Arc<Lease>,
     /// The epoch under which this owner writes.
@@ -61,12 +64,13 @@ impl ShardContext {
         world: Arc<World>,
         shard: Shard,
         router: Arc<Addr<Router>>,
-        gateway: Addr<GatewayActor>,
+        gateway: GatewayAddress,
         lease: Arc<Lease>,
     ) -> Rc<Self> {
         Rc::new(Self {
             world,
             shard,
+            completions: Completions::of(Arc::clone(&router)),
             router,
             gateway,
             lease,

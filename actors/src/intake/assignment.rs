@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actix::prelude::{Addr, ArbiterHandle};
+use actix::prelude::ArbiterHandle;
 use almoner_domain::ids::Shard;
 use hashbrown::HashMap;
 
 use super::{Entry, read};
-use crate::gateway::{GatewayActor, Share};
+use crate::gateway::{GatewayAddress, Share};
 use crate::guard::{self, Policy};
 use crate::lease::Lease;
 use crate::ports::{Admission, Done, Intake, LogRange, RawRecord};
@@ -22,7 +22,7 @@ const BATCH_RECORDS_MAX: usize = 256;
 pub struct ShardIntake {
     world: Arc<World>,
     arbiters: Vec<ArbiterHandle>,
-    gateway: Addr<GatewayActor>,
+    gateway: GatewayAddress,
     topic: Arc<str>,
     shards: HashMap<Shard, Entry, foldhash::fast::FixedState>,
 }
@@ -35,7 +35,7 @@ impl ShardIntake {
     pub fn new(
         world: Arc<World>,
         arbiters: Vec<ArbiterHandle>,
-        gateway: Addr<GatewayActor>,
+        gateway: GatewayAddress,
         topic: Arc<str>,
     ) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl ShardIntake {
 
     fn share(&self) {
         let owned = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
-        self.gateway.do_send(Share {
+        self.gateway.share(Share {
             owned,
             all: self.world.settings.partitions,
         });

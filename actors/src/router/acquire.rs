@@ -194,7 +194,7 @@ impl Router {
         self.world.raise(alarm);
     }
 
-    fn ready(&mut self, ctx: &Context<Self>) {
+    fn ready(&mut self) {
         self.phase = Phase::Ready;
         if let Some(shard) = &self.shard {
             let before = self.offsets.low_water() - 1;
@@ -202,7 +202,7 @@ impl Router {
         }
         let (pending, waiting) = (self.pending.known.len(), self.inbox.len());
         tracing::info!(shard = %self.id, pending, waiting, "shard taken over");
-        self.begin_inbox(ctx);
+        self.begin_inbox();
     }
 }
 
@@ -261,7 +261,7 @@ impl Handler<UnfinishedPage> for Router {
                 self.put_unfinished(entries);
                 match next {
                     Some(next) => self.read_unfinished(next, ctx),
-                    None => self.ready(ctx),
+                    None => self.ready(),
                 }
             }
             Err(_) => self.again_later(Again::ReadUnfinished(after)),

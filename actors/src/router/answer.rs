@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use actix::prelude::{Context, Handler, Message};
 use almoner_domain::dead_letter::DeadLetter;
 use almoner_domain::donation::Trace;
 use almoner_domain::ids::{DonationId, Place};
@@ -11,10 +10,10 @@ use smallvec::SmallVec;
 
 use super::flight::{HoldRecord, Work};
 use super::tick::Again;
-use super::{Refused, Router};
+use super::{Completed, Refused, Router};
 use crate::intake::{self, Asked, Incoming};
 use crate::offsets::Begun;
-use crate::ports::{Done, Forward, PublishError};
+use crate::ports::{Forward, PublishError};
 use crate::world::Alarm;
 
 /// How often a record is begun again after a crash of the router itself.
@@ -29,33 +28,31 @@ pub(super) enum Loose {
 }
 
 /// The broker's answer to one of them.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct LoosePublished {
+pub(crate) struct LoosePublished {
     offset: i64,
     result: Result<(), PublishError>,
 }
 
 impl Router {
     /// Begins one record. It is kept in `current` meanwhile, so that a crash does not lose it.
-    pub(super) fn begin(&mut self, incoming: Incoming, tries: u32, ctx: &Context<Self>) {
+    pub(super) fn begin(&mut self, incoming: Incoming, tries: u32) {
         self.current = Some((incoming.clone(), tries));
-        self.begin_record(incoming, tries == 0, ctx);
+        self.begin_record(incoming, tries == 0);
         self.current = None;
     }
 
     /// After a crash: the record that was being begun is begun again, or given up as a dead letter.
-    pub(super) fn retry_current(&mut self, ctx: &Context<Self>) {
+    pub(super) fn retry_current(&mut self) {
         let Some((incoming, tries)) = self.current.take() else {
             return;
         };
         if tries + 1 < BEGIN_TRIES_MAX {
-            return self.begin(incoming, tries + 1, ctx);
+            return self.begin(incoming, tries + 1);
         }
         let offset = incoming.offset;
         match incoming.as_dead_letter(&self.world, "the shard's router crashed on it") {
             Some(letter) => {
-                self.publish_loose([(offset, Loose::DeadLetter(Box::new(letter)))], ctx);
+                self.publish_loose([(offset, Loose::DeadLetter(Box::new(letter)))]);
             }
             None => self.world.raise(Alarm::Escalated {
                 what: format!(
@@ -71,7 +68,7 @@ impl Router {
         self.loose.contains_key(&offset) || self.flights.values().any(|it| it.holds(offset))
     }
 
-    fn begin_record(&mut self, incoming: Incoming, is_first_try: bool, ctx: &Context<Self>) {
+    fn begin_record(&mut self, incoming: Incoming, is_first_try: bool) {
         let Some(shard) = &self.shard else {
             return;
         };
@@ -92,7 +89,7 @@ impl Router {
         self.ticking.note_stream(offset, stream_ms);
         match asked {
             Asked::Donate(donation) => {
-                self.ask(donation.request.id, Work::Donate(donation), ctx);
+                self.ask(donation.request.id, Work::Donate(donation));
             }
             Asked::AnswerHold {
                 hold,
@@ -107,24 +104,24 @@ impl Router {
                     place,
                     recorded_at_ms,
                 };
-                self.ask(id, Work::AnswerHold(Arc::new(record)), ctx);
+                self.ask(id, Work::AnswerHold(Arc::new(record)));
             }
             Asked::Rejected {
                 rejection,
                 place,
                 trace,
             } => {
-                self.publish_loose([(offset, Loose::Rejection(rejection, place, trace))], ctx);
+                self.publish_loose([(offset, Loose::Rejection(rejection, place, trace))]);
             }
-            Asked::Dead(letter) => self.publish_loose([(offset, Loose::DeadLetter(letter))], ctx),
+            Asked::Dead(letter) => self.publish_loose([(offset, Loose::DeadLetter(letter))]),
             Asked::Elsewhere(forward) => {
-                self.publish_loose([(offset, Loose::Forward(forward))], ctx);
+                self.publish_loose([(offset, Loose::Forward(forward))]);
             }
         }
     }
 
     /// A request of a flight cannot be done: each of its records is told so.
-    pub(super) fn refused(&mut self, refused: &Refused, ctx: &Context<Self>) {
+    pub(super) fn refused(&mut self, refused: &Refused) {
         let Some(flight) = (self.flights.get_mut(&refused.id))
             .filter(|flight| flight.is_at_user() && flight.work.place() == Some(&refused.place))
         else {
@@ -140,18 +137,18 @@ impl Router {
         };
         let tickets = std::mem::take(&mut flight.tickets);
         if refused.is_end {
-            self.end_refused(refused.id, ctx);
+            self.end_refused(refused.id);
         }
         let reject = |place: Place| {
             let offset = place.offset;
             let rejection = Box::new(rejection.clone());
             (offset, Loose::Rejection(rejection, place, trace.clone()))
         };
-        self.publish_loose(tickets.into_iter().map(reject), ctx);
+        self.publish_loose(tickets.into_iter().map(reject));
     }
 
     /// Requests of a flight that were never accepted and cannot be: each record becomes a dead letter.
-    pub(super) fn dead_letter_flight(&mut self, id: DonationId, ctx: &Context<Self>) {
+    pub(super) fn dead_letter_flight(&mut self, id: DonationId) {
         let Some(flight) = self.flights.get_mut(&id) else {
             return;
         };
@@ -162,7 +159,7 @@ impl Router {
             Work::Due(_) => return,
         };
         let tickets = std::mem::take(&mut flight.tickets);
-        self.end_refused(id, ctx);
+        self.end_refused(id);
         let bury = |Place { offset, .. }: Place| {
             let letter = DeadLetter {
                 offset,
@@ -170,15 +167,11 @@ impl Router {
             };
             (offset, Loose::DeadLetter(Box::new(letter)))
         };
-        self.publish_loose(tickets.into_iter().map(bury), ctx);
+        self.publish_loose(tickets.into_iter().map(bury));
     }
 
     /// All is kept before the first one is published, since a port may panic.
-    fn publish_loose(
-        &mut self,
-        answers: impl IntoIterator<Item = (i64, Loose)>,
-        ctx: &Context<Self>,
-    ) {
+    fn publish_loose(&mut self, answers: impl IntoIterator<Item = (i64, Loose)>) {
         let mut offsets = SmallVec::<[i64; 1]>::new();
         for (offset, loose) in answers {
             match &loose {
@@ -190,18 +183,16 @@ impl Router {
             offsets.push(offset);
         }
         for offset in offsets {
-            self.publish_loose_again(offset, ctx);
+            self.publish_loose_again(offset);
         }
     }
 
-    pub(super) fn publish_loose_again(&self, offset: i64, ctx: &Context<Self>) {
-        let Some(loose) = self.loose.get(&offset) else {
+    pub(super) fn publish_loose_again(&self, offset: i64) {
+        let (Some(shard), Some(loose)) = (&self.shard, self.loose.get(&offset)) else {
             return;
         };
-        let done = Done::to(self.address(ctx), move |result| LoosePublished {
-            offset,
-            result,
-        });
+        let done = (shard.completions)
+            .done(move |result| Completed::Loose(LoosePublished { offset, result }));
         let outcomes = &self.world.outcomes;
         match loose {
             Loose::Rejection(rejection, place, trace) => {
@@ -213,18 +204,8 @@ impl Router {
         }
     }
 
-    /// After a crash: the broker's answers may have been lost in it.
-    pub(super) fn publish_all_loose_again(&self, ctx: &Context<Self>) {
-        self.loose
-            .keys()
-            .for_each(|offset| self.publish_loose_again(*offset, ctx));
-    }
-}
-
-impl Handler<LoosePublished> for Router {
-    type Result = ();
-
-    fn handle(&mut self, published: LoosePublished, _: &mut Self::Context) {
+    /// The record has its fate, once the broker acknowledged the answer.
+    pub(super) fn loose_published(&mut self, published: LoosePublished) {
         let LoosePublished { offset, result } = published;
         match result {
             Ok(()) => {
@@ -237,6 +218,13 @@ impl Handler<LoosePublished> for Router {
                 self.again_later(Again::Loose(offset));
             }
         }
+    }
+
+    /// After a crash: the broker's answers may have been lost in it.
+    pub(super) fn publish_all_loose_again(&self) {
+        self.loose
+            .keys()
+            .for_each(|offset| self.publish_loose_again(*offset));
     }
 }
 

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::prelude::{Addr, Context, Handler, Message};
+use actix::prelude::Addr;
 use almoner_domain::dead_letter::DeadLetter;
 use almoner_domain::donation::{Donation, PendingKind};
 use almoner_domain::ids::{DonationId, Place, UserId};
@@ -14,9 +14,9 @@ use smallvec::SmallVec;
 
 use super::slots;
 use super::tick::Again;
-use super::{Departed, Fate, PendingEntry, Router};
+use super::{Completed, Departed, Fate, PendingEntry, Router};
 use crate::intake;
-use crate::ports::{Done, PublishError, StoreError};
+use crate::ports::{PublishError, StoreError};
 use crate::user::{AnswerHold, Donate, Due, Slot, User};
 use crate::world::World;
 
@@ -66,9 +66,7 @@ pub(super) struct Flight {
 }
 
 /// The broker's answer to an event of a flight.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Published {
+pub(crate) struct Published {
     id: DonationId,
     number: u64,
     result: Result<(), PublishError>,
@@ -196,7 +194,7 @@ impl Flight {
 impl Router {
     /// A request for a donation: it begins a flight, joins one of the same content, or waits until that has ended,
     /// since only what is recorded then can be compared and answered.
-    pub(super) fn ask(&mut self, id: DonationId, work: Work, ctx: &Context<Self>) {
+    pub(super) fn ask(&mut self, id: DonationId, work: Work) {
         let Some(flight) = self.flights.get_mut(&id) else {
             return self.launch(id, work);
         };
@@ -209,7 +207,7 @@ impl Router {
             && let Some(told) = flight.latest.clone()
         {
             flight.outbox.push((told, place.clone()));
-            self.publish_next(id, ctx);
+            self.publish_next(id);
         }
     }
 
@@ -254,7 +252,7 @@ impl Router {
     }
 
     /// Publishes what is to be told again, after a crash here: the broker's answers may have been lost in it.
-    pub(super) fn publish_flights_again(&mut self, ctx: &Context<Self>) {
+    pub(super) fn publish_flights_again(&mut self) {
         let mut ids = Vec::new();
         for (id, flight) in &mut self.flights {
             flight.publishing = None;
@@ -263,12 +261,12 @@ impl Router {
             }
         }
         for id in ids {
-            self.publish_next(id, ctx);
+            self.publish_next(id);
         }
     }
 
     /// A donation left its user: tell the world, in sequence.
-    pub(super) fn departed(&mut self, departed: Departed, ctx: &Context<Self>) {
+    pub(super) fn departed(&mut self, departed: Departed) {
         let Departed {
             id,
             donation,
@@ -280,7 +278,7 @@ impl Router {
             return; // the shard was let go meanwhile
         }
         let Some(donation) = donation else {
-            return self.dropped(id, ctx);
+            return self.dropped(id);
         };
         let flight = self.flights.entry(id).or_insert_with(|| {
             // Nobody sent it there: an answer came late. What came of it is told like anything else.
@@ -293,21 +291,21 @@ impl Router {
         });
         flight.land(donation, told, told_before, fate);
         self.world.watchers.tell(id);
-        self.publish_next(id, ctx);
+        self.publish_next(id);
     }
 
-    fn dropped(&mut self, id: DonationId, ctx: &Context<Self>) {
+    fn dropped(&mut self, id: DonationId) {
         if let Some(flight) = self.flights.get_mut(&id)
             && flight.is_at_user()
         {
             flight.fate = Some(Fate::Dropped);
-            self.end_flight(id, ctx);
+            self.end_flight(id);
         }
     }
 
     /// Publishes the first event that is not acknowledged, if none is on its way; ends the flight when there is none.
-    pub(super) fn publish_next(&mut self, id: DonationId, ctx: &Context<Self>) {
-        let Some(flight) = self.flights.get_mut(&id) else {
+    pub(super) fn publish_next(&mut self, id: DonationId) {
+        let (Some(shard), Some(flight)) = (&self.shard, self.flights.get_mut(&id)) else {
             return;
         };
         if flight.is_at_user() || flight.publishing.is_some() {
@@ -315,22 +313,20 @@ impl Router {
         }
         let (Some((told, source)), Some(donation)) = (flight.outbox.first(), &flight.donation)
         else {
-            return self.end_flight(id, ctx);
+            return self.end_flight(id);
         };
         self.publishes += 1;
         let number = self.publishes;
         flight.publishing = Some(number);
         let message = outcome::encode(donation, told, source);
-        let done = Done::to(self.address(ctx), move |result| Published {
-            id,
-            number,
-            result,
-        });
+        let done = shard
+            .completions
+            .done(move |result| Completed::Published(Published { id, number, result }));
         self.world.outcomes.publish(message, done);
     }
 
     /// All is acknowledged: its records are done, and what follows may begin.
-    fn end_flight(&mut self, id: DonationId, ctx: &Context<Self>) {
+    fn end_flight(&mut self, id: DonationId) {
         let Some(flight) = self.flights.remove(&id) else {
             return;
         };
@@ -342,7 +338,7 @@ impl Router {
         let mut has_pending_row = false;
         match flight.fate {
             // The offsets stay as they are: whoever owns the shard next reads the records again.
-            Some(Fate::Dropped) | None => return self.begin_after(id, flight.after, ctx),
+            Some(Fate::Dropped) | None => return self.begin_after(id, flight.after),
             Some(Fate::Finished {
                 has_pending_row: has,
             }) => has_pending_row = has,
@@ -364,15 +360,15 @@ impl Router {
         for place in &flight.tickets {
             self.done(place.offset);
         }
-        self.begin_after(id, flight.after, ctx);
+        self.begin_after(id, flight.after);
         if has_pending_row {
             self.unacknowledged.insert(id);
-            self.acknowledge(id, ctx); // last, since a port may panic
+            self.acknowledge(id); // last, since a port may panic
         }
     }
 
     /// Its records are answered by other means, and nothing came of it: what was pending is so still.
-    pub(super) fn end_refused(&mut self, id: DonationId, ctx: &Context<Self>) {
+    pub(super) fn end_refused(&mut self, id: DonationId) {
         let Some(flight) = self.flights.remove(&id) else {
             return;
         };
@@ -380,17 +376,17 @@ impl Router {
         if let Some(entry) = flight.was_pending {
             self.pending.put(id, entry);
         }
-        self.begin_after(id, flight.after, ctx);
+        self.begin_after(id, flight.after);
     }
 
     /// Other requests for the id that came meanwhile, one after the other. A drain begins nothing: their records are
     /// read again.
-    fn begin_after(&mut self, id: DonationId, after: Vec<Work>, ctx: &Context<Self>) {
+    fn begin_after(&mut self, id: DonationId, after: Vec<Work>) {
         if self.drain.is_some() {
             return;
         }
         for work in after {
-            self.ask(id, work, ctx);
+            self.ask(id, work);
         }
     }
 
@@ -402,37 +398,26 @@ impl Router {
     }
 
     /// The outcome of a finished donation was acknowledged: its pending row may go.
-    pub(super) fn acknowledge(&self, id: DonationId, ctx: &Context<Self>) {
-        let done = Done::to(self.address(ctx), move |result| Acknowledged { id, result });
+    pub(super) fn acknowledge(&self, id: DonationId) {
+        let Some(shard) = &self.shard else { return };
+        let done = (shard.completions)
+            .done(move |result| Completed::Acknowledged(Acknowledged { id, result }));
         self.world.store.acknowledged(id, done);
     }
-}
 
-/// The store's answer to that.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Acknowledged {
-    id: DonationId,
-    result: Result<(), StoreError>,
-}
-
-impl Handler<Acknowledged> for Router {
-    type Result = ();
-
-    fn handle(&mut self, Acknowledged { id, result }: Acknowledged, _: &mut Self::Context) {
-        match result {
+    /// The store's answer to that.
+    pub(super) fn acknowledged(&mut self, acknowledged: &Acknowledged) {
+        let id = acknowledged.id;
+        match acknowledged.result {
             Ok(()) => {
                 self.unacknowledged.remove(&id);
             }
             Err(_) => self.again_later(Again::Acknowledge(id)),
         }
     }
-}
 
-impl Handler<Published> for Router {
-    type Result = ();
-
-    fn handle(&mut self, published: Published, ctx: &mut Self::Context) {
+    /// The broker's answer to an event: the next one follows.
+    pub(super) fn published(&mut self, published: Published) {
         let Published { id, number, result } = published;
         let Some(flight) = self
             .flights
@@ -445,7 +430,7 @@ impl Handler<Published> for Router {
         match result {
             Ok(()) => {
                 flight.outbox.remove(0);
-                self.publish_next(id, ctx);
+                self.publish_next(id);
             }
             Err(error) => {
                 self.world.telemetry.publish_failed(&error);
@@ -453,4 +438,10 @@ impl Handler<Published> for Router {
             }
         }
     }
+}
+
+/// The store's answer to that.
+pub(crate) struct Acknowledged {
+    id: DonationId,
+    result: Result<(), StoreError>,
 }

@@ -82,16 +82,16 @@ impl Router {
     }
 
     /// What was never accepted is a dead letter, and does not count as a double of anything.
-    fn never_accepted(&mut self, id: DonationId, ctx: &Context<Self>) {
+    fn never_accepted(&mut self, id: DonationId) {
         let Some(flight) = self.flights.get(&id) else {
             return;
         };
         if let Work::Due(_) = flight.work {
-            return self.departed(Departed::dropped(id), ctx);
+            return self.departed(Departed::dropped(id));
         }
         let slot = self.slots.slot(flight.work.user_id());
         slot.window.borrow_mut().settle(id, Settled::Gone);
-        self.dead_letter_flight(id, ctx);
+        self.dead_letter_flight(id);
     }
 
     /// Whether the recorded donation is what the flight's request asks for; else that was never accepted.
@@ -108,7 +108,7 @@ impl Router {
 
     fn set_aside_recorded(&mut self, id: DonationId, recorded: Box<Recorded>, ctx: &Context<Self>) {
         if !self.is_asked_for(id, &recorded) {
-            return self.dead_letter_flight(id, ctx);
+            return self.dead_letter_flight(id);
         }
         let Recorded {
             row,
@@ -135,16 +135,13 @@ impl Router {
                     has_pending_row: pending.is_some(),
                 },
             };
-            return self.departed(
-                Departed {
-                    id,
-                    donation: Some(donation),
-                    told: Some(finish.told()),
-                    told_before,
-                    fate,
-                },
-                ctx,
-            );
+            return self.departed(Departed {
+                id,
+                donation: Some(donation),
+                told: Some(finish.told()),
+                told_before,
+                fate,
+            });
         }
         let Some(shard) = self.shard.clone() else {
             return;
@@ -178,7 +175,7 @@ impl Router {
                     told_before,
                     fate,
                 };
-                return self.departed(departed, ctx);
+                return self.departed(departed);
             }
         };
         let fate = Fate::Pending { due_ms, kind };
@@ -231,9 +228,9 @@ struct SetAsideAs {
 impl Handler<SetAsideAs> for Router {
     type Result = ();
 
-    fn handle(&mut self, set_aside: SetAsideAs, ctx: &mut Self::Context) {
+    fn handle(&mut self, set_aside: SetAsideAs, _: &mut Self::Context) {
         match set_aside.result {
-            Ok(Advanced::Done) => self.departed(*set_aside.departed, ctx),
+            Ok(Advanced::Done) => self.departed(*set_aside.departed),
             Ok(Advanced::Fenced) => self.fenced(),
             Ok(Advanced::Lost(_)) | Err(_) => {
                 self.again_later(Again::LookAfter(set_aside.departed.id));
@@ -256,7 +253,7 @@ impl Handler<QuarantinedLoaded> for Router {
         }
         match recorded {
             Ok(Some(recorded)) => self.set_aside_recorded(id, recorded, ctx),
-            Ok(None) => self.never_accepted(id, ctx),
+            Ok(None) => self.never_accepted(id),
             Err(_) => self.again_later(Again::LookAfter(id)),
         }
     }

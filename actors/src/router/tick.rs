@@ -175,9 +175,9 @@ impl Router {
                 Again::Claim => self.claim(ctx),
                 Again::ReadRecent(after) => self.read_recent(after, ctx),
                 Again::ReadUnfinished(after) => self.read_unfinished(after, ctx),
-                Again::Publish(id) => self.publish_next(id, ctx),
-                Again::Loose(offset) => self.publish_loose_again(offset, ctx),
-                Again::Acknowledge(id) => self.acknowledge(id, ctx),
+                Again::Publish(id) => self.publish_next(id),
+                Again::Loose(offset) => self.publish_loose_again(offset),
+                Again::Acknowledge(id) => self.acknowledge(id),
                 Again::LookAfter(id) => self.look_after_quarantined(id, ctx),
             }
         }

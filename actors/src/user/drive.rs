@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use actix::prelude::{AsyncContext, Context};
+use actix::prelude::{Addr, AsyncContext, Context};
 use almoner_domain::answer::Answer;
 use almoner_domain::donation::{
     Ending, Event, Next, Pause, PendingKind, Progress, State, Transition, Verdict,
@@ -18,8 +18,8 @@ use super::{STORE_PAUSE, Stored, StoredWhat, User};
 use crate::campaign::{CardDeclined, Check, InFlight};
 use crate::gateway::{Charge, Permit, Reply};
 use crate::ports::{
-    AcceptWrite, Accepted, AdvanceWrite, Advanced, Done, Finish, FinishWrite, Finished, FirstState,
-    Pending, Recorded,
+    AcceptWrite, Accepted, AdvanceWrite, Advanced, Done, Dropped, Finish, FinishWrite, Finished,
+    FirstState, Pending, Recorded,
 };
 use crate::retry;
 use crate::router::{Departed, Fate, Fenced, Quiet, Refused};
@@ -523,7 +523,7 @@ impl User {
             ..
         } = *self.active[i];
         let store = &self.shard.world.store;
-        let answer = self.address(ctx);
+        let reply_to = self.address(ctx);
         match (stage, donation) {
             (Stage::Accepting(first), Some(donation)) => {
                 let write = AcceptWrite {
@@ -532,40 +532,18 @@ impl User {
                     epoch: self.shard.epoch.get(),
                     first: first.clone(),
                 };
-                store.accept(
-                    write,
-                    Done::to(answer, move |it| Stored {
-                        id,
-                        call,
-                        what: StoredWhat::Accept(it),
-                    }),
-                );
+                store.accept(write, stored(reply_to, id, call, StoredWhat::Accept));
             }
             (Stage::Advancing(write, _), _) => {
-                let done = Done::to(answer, move |it| Stored {
-                    id,
-                    call,
-                    what: StoredWhat::Advance(it),
-                });
+                let done = stored(reply_to, id, call, StoredWhat::Advance);
                 store.advance((**write).clone(), done);
             }
             (Stage::Finishing(write), _) => {
-                let done = Done::to(answer, move |it| Stored {
-                    id,
-                    call,
-                    what: StoredWhat::Finish(it),
-                });
+                let done = stored(reply_to, id, call, StoredWhat::Finish);
                 store.finish((**write).clone(), done);
             }
             (Stage::Loading(_), _) => {
-                store.load(
-                    id,
-                    Done::to(answer, move |it| Stored {
-                        id,
-                        call,
-                        what: StoredWhat::Load(it),
-                    }),
-                );
+                store.load(id, stored(reply_to, id, call, StoredWhat::Load));
             }
             _ => {}
         }
@@ -691,7 +669,7 @@ impl User {
         active.sent_boot_ms = permitted_at_boot_ms;
         let send_deadline_ms = self.shard.world.settings.send_deadline_ms;
         let listed_s = donation.listed_s(&active.progress, send_deadline_ms);
-        self.shard.gateway.do_send(Charge {
+        self.shard.gateway.send(Charge {
             donation,
             call: active.progress.call.clone(),
             intent: active.progress.intent.clone(),
@@ -834,6 +812,19 @@ impl User {
             .push(Box::new(Active::unread(id, Stage::Loading(load), now_ms)));
         self.write(self.active.len() - 1, ctx);
     }
+}
+
+/// The store's answer to the user's write or read of this number.
+fn stored<T: Dropped + 'static>(
+    reply_to: Arc<Addr<User>>,
+    id: DonationId,
+    call: u32,
+    what: fn(T) -> StoredWhat,
+) -> Done<T> {
+    Done::to(reply_to, move |result| {
+        let what = what(result);
+        Stored { id, call, what }
+    })
 }
 
 /// Whether what is recorded is just what this write wanted to record.

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix::prelude::Addr;
-use almoner_actors::gateway::GatewayActor;
+use almoner_actors::gateway::{GatewayActor, GatewayAddress};
 use almoner_actors::intake::ShardIntake;
 use almoner_actors::memory::{
     FixedDice, MemoryGateway, MemoryOutcomes, MemorySource, MemoryStore, Plan, TokioClock,
@@ -206,7 +205,7 @@ pub struct Instance {
     pub alarms: UnboundedReceiver<Alarm>,
     pub next_offset: i64,
     alive: Arc<AtomicBool>,
-    _gateway: Addr<GatewayActor>,
+    _gateway: GatewayAddress,
 }
 
 impl Instance {

@@ -1,0 +1,147 @@
+//! What arrives at the gateway actor: permitted sends, and calls that came back. However many come at once, they wake
+//! the actor once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::WeakAddr;
+use actix::prelude::{Addr, Message};
+
+use super::{Charge, GatewayActor, Share};
+use crate::breaker::BreakerSignal;
+
+/// Something arrived.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Look;
+
+/// What arrived.
+pub(super) enum Arrival {
+    /// A send is permitted.
+    Charge(Charge),
+    /// A call came back.
+    Landed(Landed),
+}
+
+/// A call came back.
+pub(super) struct Landed {
+    pub(super) call: &'static str,
+    pub(super) signal: BreakerSignal,
+    pub(super) sent_at_boot_ms: i64,
+}
+
+/// What arrived since the actor last looked; none once the actor is gone for good, whose senders are told so then.
+pub(super) struct Arrivals(Mutex<Option<Vec<Arrival>>>);
+
+/// The actor's end. Dropped, also when the actor never came to be, it lets go of what arrived.
+pub(super) struct Receiver(Arc<Arrivals>);
+
+/// The gateway actor of an instance, for whoever sends. It stops when its last address is dropped.
+#[derive(Clone)]
+pub struct GatewayAddress {
+    actor: Addr<GatewayActor>,
+    arrivals: Arc<Arrivals>,
+}
+
+/// Where calls that come back land. It keeps no actor alive.
+pub(super) struct Landings {
+    actor: WeakAddr<GatewayActor>,
+    arrivals: Arc<Arrivals>,
+}
+
+impl Arrivals {
+    /// Says whether the actor is to be woken: what comes after the first one is found with it.
+    fn push(&self, arrival: Arrival) -> bool {
+        let mut arrived = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(waiting) = arrived.as_mut() else {
+            drop(arrived); // not under the lock, since a dropped charge speaks
+            return false;
+        };
+        waiting.push(arrival);
+        waiting.len() == 1
+    }
+}
+
+impl Receiver {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Arrivals(Mutex::new(Some(Vec::new())))))
+    }
+
+    /// All that arrived, in order.
+    pub(super) fn take(&self) -> Vec<Arrival> {
+        let mut arrived = (self.0.0.lock()).unwrap_or_else(PoisonError::into_inner);
+        arrived.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(super) fn landings(&self, actor: &Addr<GatewayActor>) -> Landings {
+        Landings {
+            actor: actor.downgrade(),
+            arrivals: Arc::clone(&self.0),
+        }
+    }
+
+    /// The address that goes with it, once there is one of the actor.
+    pub(super) fn sender(&self) -> impl FnOnce(Addr<GatewayActor>) -> GatewayAddress + use<> {
+        let arrivals = Arc::clone(&self.0);
+        |actor| GatewayAddress { actor, arrivals }
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let left = (self.0.0.lock())
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(left);
+    }
+}
+
+impl GatewayAddress {
+    /// From any thread.
+    pub(crate) fn send(&self, charge: Charge) {
+        if self.arrivals.push(Arrival::Charge(charge)) {
+            self.actor.do_send(Look);
+        }
+    }
+
+    /// The instance's share of the budget changed.
+    pub(crate) fn share(&self, share: Share) {
+        self.actor.do_send(share);
+    }
+}
+
+impl Landings {
+    /// From any thread.
+    pub(super) fn push(&self, landed: Landed) {
+        if self.arrivals.push(Arrival::Landed(landed))
+            && let Some(actor) = self.actor.upgrade()
+        {
+            actor.do_send(Look);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn landed() -> Arrival {
+        Arrival::Landed(Landed {
+            call: "charge",
+            signal: BreakerSignal::Works,
+            sent_at_boot_ms: 0,
+        })
+    }
+
+    #[test]
+    fn only_the_first_wakes_and_all_are_found() {
+        let receiver = Receiver::new();
+        let arrivals = Arc::clone(&receiver.0);
+        assert!(arrivals.push(landed()));
+        assert!(!arrivals.push(landed()));
+        assert_eq!(receiver.take().len(), 2);
+        assert!(arrivals.push(landed()));
+        drop(receiver);
+        assert!(!arrivals.push(landed()), "nobody is there to be woken");
+        assert!(arrivals.0.lock().unwrap().is_none(), "nothing is kept");
+    }
+}
