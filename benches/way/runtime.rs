@@ -74,6 +74,8 @@ impl Source for Acks {
 
 /// Partitions of the requests topic.
 const SHARDS: u32 = 16;
+/// Some hundred thousand actors end within this.
+const ENDED_WITHIN: Duration = Duration::from_secs(30);
 
 /// What one run of the runtime alone measured.
 pub struct Measured {
@@ -115,6 +117,8 @@ pub type Record = (Vec<u8>, Vec<u8>);
 
 struct Instance {
     world: Arc<World>,
+    /// Who holds the world while no shard is assigned.
+    holders: usize,
     intake: ShardIntake,
     offsets: Vec<i64>,
 }
@@ -138,6 +142,7 @@ impl Instance {
             alarms,
         });
         let mut intake = start_actors(&world, runtimes, "donations.requests".into());
+        let holders = Arc::strong_count(&world);
         for shard in 0..SHARDS {
             intake.assigned(
                 Shard(shard),
@@ -150,6 +155,7 @@ impl Instance {
         }
         Self {
             world,
+            holders,
             intake,
             offsets: vec![0; SHARDS as usize],
         }
@@ -185,9 +191,14 @@ impl Instance {
 }
 
 impl Drop for Instance {
+    /// Waits until the shards' actors have ended: else the next round would pay for it.
     fn drop(&mut self) {
         let all: Vec<Shard> = (0..SHARDS).map(Shard).collect();
         self.intake.lost(&all);
+        let deadline = Instant::now() + ENDED_WITHIN;
+        while Arc::strong_count(&self.world) > self.holders && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
