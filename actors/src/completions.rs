@@ -1,10 +1,11 @@
 //! The answers to a router's calls. They come from the threads of store and broker; however many come at once, they
 //! wake the router once, and are handled in one go.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use actix::prelude::{Addr, Message};
 
+use crate::arrived::Arrived;
 use crate::ports::{Done, Dropped};
 use crate::router::{Completed, Router};
 
@@ -15,7 +16,7 @@ pub(crate) struct Look;
 
 /// Answers that came since the router last looked, in the order in which they came. What is in flight bounds them.
 pub(crate) struct Completions {
-    completed: Mutex<Vec<Completed>>,
+    completed: Arrived<Completed>,
     router: Arc<Addr<Router>>,
 }
 
@@ -23,7 +24,7 @@ impl Completions {
     /// Those of the router at this address.
     #[must_use]
     pub(crate) fn of(router: Arc<Addr<Router>>) -> Arc<Self> {
-        let completed = Mutex::default();
+        let completed = Arrived::new();
         Arc::new(Self { completed, router })
     }
 
@@ -38,24 +39,13 @@ impl Completions {
 
     /// From any thread. Only the first one sends a message: the others are found with it.
     fn push(&self, completed: Completed) {
-        let is_first = {
-            let mut waiting = self.lock();
-            waiting.push(completed);
-            waiting.len() == 1
-        };
-        if is_first {
+        if self.completed.push(completed) {
             self.router.do_send(Look);
         }
     }
 
     /// All that came.
     pub(crate) fn take(&self) -> Vec<Completed> {
-        std::mem::take(&mut *self.lock())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Completed>> {
-        self.completed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.completed.take()
     }
 }

@@ -5,6 +5,7 @@
 //! [`gateway`] (budget, breaker, lanes) → the payment gateway → the store (finish) → the broker (outcome) →
 //! [`offsets`] (the offset may be committed).
 
+mod arrived;
 pub mod breaker;
 pub mod budget;
 pub mod campaign;

@@ -5,6 +5,8 @@
 mod acquire;
 mod answer;
 mod flight;
+mod handover;
+mod pending;
 mod quarantine;
 mod slots;
 mod tick;
@@ -24,6 +26,8 @@ use hashbrown::HashMap;
 use self::acquire::Phase;
 use self::answer::{Loose, LoosePublished};
 use self::flight::{Acknowledged, Flight, Published};
+use self::handover::Drain;
+use self::pending::PendingSet;
 use self::slots::Slots;
 use self::tick::Ticking;
 use crate::completions::Look;
@@ -73,36 +77,11 @@ pub struct Router {
     quarantined: VecDeque<(u64, i64)>,
 }
 
-/// What the store drives on, by due time; and what each is, to bound and to show it.
-#[derive(Default)]
-struct PendingSet {
-    by_due: BTreeSet<(i64, DonationId)>,
-    /// The unknown ones by themselves: they do not wait behind what was only queued.
-    unknown_by_due: BTreeSet<(i64, DonationId)>,
-    known: HashMap<DonationId, PendingEntry, foldhash::fast::FixedState>,
-    held: usize,
-    surplus: usize,
-    is_full: bool,
-}
-
-struct PendingEntry {
-    due_ms: i64,
-    kind: PendingKind,
-    user_id: UserId,
-    /// Whether its latest event was acknowledged in this owner's time.
-    is_acknowledged: bool,
-}
-
 /// What came of one of the router's calls: those that every donation makes.
 pub(crate) enum Completed {
     Published(Published),
     Acknowledged(Acknowledged),
     Loose(LoosePublished),
-}
-
-struct Drain {
-    deadline_boot_ms: i64,
-    done: Option<Done<()>>,
 }
 
 /// Records in the order of their partition.

@@ -1,12 +1,16 @@
 //! The user actor: finds suspected doubles, and lets one charge of its user through at a time. It alone drives its
-//! donations (file `drive`): every event goes through the domain's one function, every decision is durable before the
+//! donations (files `accept`, `drive`, `writes`, `leave`): every event goes through the domain's one function, every decision is durable before the
 //! next step.
 
+mod accept;
 mod active;
 mod drive;
 mod hold;
+mod leave;
+mod recorded;
 mod slot;
 mod turn;
+mod writes;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,6 +38,8 @@ pub const STORE_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long a message waits that came between two steps.
 const LATER: Duration = Duration::from_millis(50);
+
+type Ctx = Context<User>;
 
 /// One user in its shard.
 pub struct User {

@@ -1,12 +1,13 @@
 //! What arrives at the gateway actor: permitted sends, and calls that came back. However many come at once, they wake
 //! the actor once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix::WeakAddr;
 use actix::prelude::{Addr, Message};
 
 use super::{Charge, GatewayActor, Share};
+use crate::arrived::Arrived;
 use crate::breaker::BreakerSignal;
 
 /// Something arrived.
@@ -29,8 +30,8 @@ pub(super) struct Landed {
     pub(super) sent_at_boot_ms: i64,
 }
 
-/// What arrived since the actor last looked; none once the actor is gone for good, whose senders are told so then.
-pub(super) struct Arrivals(Mutex<Option<Vec<Arrival>>>);
+/// Closed once the actor is gone for good: its senders are told so then.
+type Arrivals = Arrived<Arrival>;
 
 /// The actor's end. Dropped, also when the actor never came to be, it lets go of what arrived.
 pub(super) struct Receiver(Arc<Arrivals>);
@@ -48,28 +49,14 @@ pub(super) struct Landings {
     arrivals: Arc<Arrivals>,
 }
 
-impl Arrivals {
-    /// Says whether the actor is to be woken: what comes after the first one is found with it.
-    fn push(&self, arrival: Arrival) -> bool {
-        let mut arrived = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(waiting) = arrived.as_mut() else {
-            drop(arrived); // not under the lock, since a dropped charge speaks
-            return false;
-        };
-        waiting.push(arrival);
-        waiting.len() == 1
-    }
-}
-
 impl Receiver {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Arrivals(Mutex::new(Some(Vec::new())))))
+        Self(Arc::new(Arrivals::new()))
     }
 
     /// All that arrived, in order.
     pub(super) fn take(&self) -> Vec<Arrival> {
-        let mut arrived = (self.0.0.lock()).unwrap_or_else(PoisonError::into_inner);
-        arrived.as_mut().map(std::mem::take).unwrap_or_default()
+        self.0.take()
     }
 
     pub(super) fn landings(&self, actor: &Addr<GatewayActor>) -> Landings {
@@ -88,10 +75,7 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        let left = (self.0.0.lock())
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        drop(left);
+        self.0.close();
     }
 }
 
@@ -117,31 +101,5 @@ impl Landings {
         {
             actor.do_send(Look);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn landed() -> Arrival {
-        Arrival::Landed(Landed {
-            call: "charge",
-            signal: BreakerSignal::Works,
-            sent_at_boot_ms: 0,
-        })
-    }
-
-    #[test]
-    fn only_the_first_wakes_and_all_are_found() {
-        let receiver = Receiver::new();
-        let arrivals = Arc::clone(&receiver.0);
-        assert!(arrivals.push(landed()));
-        assert!(!arrivals.push(landed()));
-        assert_eq!(receiver.take().len(), 2);
-        assert!(arrivals.push(landed()));
-        drop(receiver);
-        assert!(!arrivals.push(landed()), "nobody is there to be woken");
-        assert!(arrivals.0.lock().unwrap().is_none(), "nothing is kept");
     }
 }

@@ -5,8 +5,9 @@ use actix::prelude::{Context, Handler, Message};
 use almoner_domain::donation::{Donation, PendingKind};
 use almoner_domain::duplicate::{Entry, Read, Standing};
 
+use super::Router;
+use super::pending::PendingEntry;
 use super::tick::Again;
-use super::{PendingEntry, Router};
 use crate::ports::{Claimed, Cursor, Done, StoreError, Unfinished, WindowEntry};
 use crate::world::Alarm;
 

@@ -12,9 +12,10 @@ use almoner_domain::outcome::{self, Told};
 use almoner_domain::request::HoldAnswer;
 use smallvec::SmallVec;
 
+use super::pending::PendingEntry;
 use super::slots;
 use super::tick::Again;
-use super::{Completed, Departed, Fate, PendingEntry, Router};
+use super::{Completed, Departed, Fate, Router};
 use crate::intake;
 use crate::ports::{PublishError, StoreError};
 use crate::user::{AnswerHold, Donate, Due, Slot, User};

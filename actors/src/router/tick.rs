@@ -1,18 +1,14 @@
-//! What the router does by the clock, with one timer: due donations, the mark and the commit, the lease, passivation,
-//! and the end of a drain.
+//! What the router does by the clock, with one timer: due donations, the mark and the commit, the lease, passivation.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use actix::prelude::{ActorContext, Context, Handler, Message};
-use almoner_domain::donation::PendingKind;
+use actix::prelude::{Context, Handler, Message};
 use almoner_domain::ids::DonationId;
 
+use super::Router;
 use super::acquire::Phase;
 use super::flight::{Flight, Work};
-use super::slots::Slots;
-use super::{Drain, PendingEntry, PendingSet, Router};
-use crate::offsets::Offsets;
 use crate::ports::{Commit, CommitError, Cursor, Done, MarkWrite, Marked, StoreError};
 use crate::user::{Overdue, STORE_PAUSE, Wake};
 use crate::world::Alarm;
@@ -29,8 +25,6 @@ const PASSIVATE_EVERY_MS: i64 = 10_000;
 const OVERDUE_EVERY_MS: i64 = 1_000;
 /// A campaign that was not used for this long is let go.
 const CAMPAIGN_IDLE_MS: i64 = 120_000;
-/// How long after the drain's deadline the handover waits for what was set aside to be acknowledged.
-const SET_ASIDE_GRACE_MS: i64 = 5_000;
 
 /// How much stream time passes between two of its samples.
 const STREAM_SAMPLE_MS: i64 = 1_000;
@@ -44,8 +38,8 @@ pub(super) struct Ticking {
     passivated_at_ms: i64,
     overdue_at_ms: i64,
     /// The offset whose mark or commit is on its way.
-    committing: Option<i64>,
-    committed: i64,
+    pub(super) committing: Option<i64>,
+    pub(super) committed: i64,
     marked: i64,
     /// Stream time once the records up to these offsets were read: a sample a second.
     stream: VecDeque<(i64, i64)>,
@@ -78,49 +72,6 @@ struct CommittedAt {
     next_offset: i64,
     sent_boot_ms: i64,
     result: Result<(), CommitError>,
-}
-
-impl PendingSet {
-    pub(super) fn put(&mut self, id: DonationId, entry: PendingEntry) {
-        self.take(id);
-        self.due_of(entry.kind).insert((entry.due_ms, id));
-        self.held += usize::from(entry.kind == PendingKind::Held);
-        self.surplus += usize::from(entry.kind == PendingKind::Surplus);
-        self.known.insert(id, entry);
-    }
-
-    pub(super) fn take(&mut self, id: DonationId) -> Option<PendingEntry> {
-        let entry = self.known.remove(&id)?;
-        self.due_of(entry.kind).remove(&(entry.due_ms, id));
-        self.held -= usize::from(entry.kind == PendingKind::Held);
-        self.surplus -= usize::from(entry.kind == PendingKind::Surplus);
-        Some(entry)
-    }
-
-    fn due_of(&mut self, kind: PendingKind) -> &mut BTreeSet<(i64, DonationId)> {
-        match kind {
-            PendingKind::Unknown => &mut self.unknown_by_due,
-            _ => &mut self.by_due,
-        }
-    }
-
-    fn first_due(&self, is_unknown: bool, now_ms: i64) -> Option<DonationId> {
-        let by_due = match is_unknown {
-            true => &self.unknown_by_due,
-            false => &self.by_due,
-        };
-        let (due_ms, id) = by_due.first()?;
-        (*due_ms <= now_ms).then_some(*id)
-    }
-
-    fn unknown(&self) -> usize {
-        self.unknown_by_due.len()
-    }
-
-    /// What the store must drive on. A held one waits for its user, whose answer must be read: it stops no intake.
-    fn driven(&self) -> usize {
-        self.known.len() - self.held
-    }
 }
 
 impl Ticking {
@@ -212,6 +163,9 @@ impl Router {
     fn wake_due(&mut self) {
         let now_ms = self.world.clock.wall_ms();
         for is_unknown in [true, false] {
+            if self.pending.first_due(is_unknown, now_ms).is_none() {
+                continue; // mostly, and then the flights need not be counted
+            }
             let mut room = DUE_AT_ONCE_MAX.saturating_sub(self.due_flights(is_unknown));
             while room > 0
                 && let Some(id) = self.pending.first_due(is_unknown, now_ms)
@@ -336,73 +290,6 @@ impl Router {
             result,
         });
         self.world.source.commit(commit, done);
-    }
-
-    // ---- the handover
-
-    pub(super) fn hand_over(&mut self, done: Done<()>, ctx: &mut Context<Self>) {
-        let deadline_boot_ms = self.world.clock.boot_ms() + self.world.settings.drain_timeout_ms;
-        self.drain = Some(Drain {
-            deadline_boot_ms,
-            done: Some(done),
-        });
-        if let Some(shard) = &self.shard {
-            shard.draining.set(true);
-        }
-        self.world.credits.give_back(self.inbox.len());
-        self.inbox.clear();
-        self.slots.drain();
-        self.go_on_draining(self.world.clock.boot_ms(), ctx);
-    }
-
-    fn go_on_draining(&mut self, boot_ms: i64, ctx: &mut Context<Self>) {
-        let is_ready = self.phase.is_ready();
-        let is_committed =
-            self.ticking.committing.is_none() && self.offsets.low_water() <= self.ticking.committed;
-        let is_through = !is_ready || (self.is_drained() && is_committed);
-        let Some(drain) = &self.drain else { return };
-        if is_through || boot_ms > drain.deadline_boot_ms + SET_ASIDE_GRACE_MS {
-            self.let_go();
-            return ctx.stop();
-        }
-        // Each time, since what was between two steps could not be set aside before.
-        if boot_ms > drain.deadline_boot_ms {
-            self.slots.set_aside();
-        }
-    }
-
-    /// Nothing of this shard is done here any more, and nothing of it counts. What is in flight at users, on the wire
-    /// or in the store comes to its end there: facts are recorded, but not told.
-    pub(super) fn let_go(&mut self) {
-        self.lease.lose();
-        if let Some(shard) = &self.shard {
-            shard.draining.set(true);
-            shard.let_campaigns_go();
-        }
-        if let Some(done) = self.drain.as_mut().and_then(|drain| drain.done.take()) {
-            done.call(());
-        }
-        let next = self.offsets.low_water();
-        let offsets = std::mem::replace(&mut self.offsets, Offsets::starting_at(next));
-        let inbox = std::mem::take(&mut self.inbox);
-        self.world
-            .credits
-            .give_back(offsets.in_flight() + inbox.len());
-        self.flights.clear();
-        self.loose.clear();
-        self.unacknowledged.clear();
-        self.slots = Slots::default();
-        self.ticking = Ticking::default();
-        if std::mem::take(&mut self.pending).is_full {
-            self.world.credits.shard_full(false);
-        }
-        self.world.telemetry.shard(self.id, 0, 0, 0);
-        self.world.telemetry.unknown(self.id, 0);
-        self.world.telemetry.surplus(self.id, 0);
-        self.phase = Phase::Gone {
-            since_ms: self.world.clock.boot_ms(),
-            is_raised: false,
-        };
     }
 
     /// Who was fenced is told by the broker too that the shard is another's. If that does not come, the broker takes

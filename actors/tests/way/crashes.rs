@@ -7,7 +7,7 @@ use almoner_actors::ports::LogRange;
 use almoner_domain::answer::Answer;
 use almoner_domain::request::Request;
 
-use crate::faults::Fault;
+use crate::faults::{Fault, WAITED_FOR};
 use crate::support::{ASKED, Durable, Instance, START_MS, SUCCEEDED, donate, id, settings, story};
 
 #[test]
@@ -139,21 +139,7 @@ fn what_two_crashes_kept_from_the_world_is_told_in_sequence() {
 
 #[test]
 fn every_write_and_read_can_fail_or_be_done_unheard() {
-    let ports = [
-        "claim",
-        "recent",
-        "unfinished",
-        "campaign",
-        "accept",
-        "advance",
-        "finish",
-        "load",
-        "acknowledged",
-        "mark",
-        "commit",
-        "publish",
-    ];
-    for port in ports {
+    for port in WAITED_FOR {
         for fault in [
             Fault::Refuse,
             Fault::LoseAnswer,

@@ -19,6 +19,22 @@ use almoner_domain::ids::{CampaignId, DonationId, Shard};
 use almoner_domain::outcome::Message;
 use almoner_domain::request::DonationRequest;
 
+/// Every call of store, source and outcomes whose answer a donation waits for.
+pub const WAITED_FOR: [&str; 12] = [
+    "claim",
+    "recent",
+    "unfinished",
+    "campaign",
+    "accept",
+    "advance",
+    "finish",
+    "load",
+    "acknowledged",
+    "mark",
+    "commit",
+    "publish",
+];
+
 /// What happens to one call of a port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {

@@ -119,13 +119,7 @@ fn a_late_answer_to_what_was_handed_over_is_recorded_by_whoever_learns_it() {
 #[test]
 fn a_late_answer_that_is_being_read_at_a_drain_is_not_dropped() {
     story(async || {
-        let durable = Durable::at_first(9, Plan::Hang);
-        let mut instance = Instance::start(&durable);
-        instance.donate(1, "ann", 500);
-        instance.until_committed(1).await;
-        durable.faults.first("load", 1, Fault::DelayMs(1_000));
-        durable.gateway.let_go();
-        instance.pass(Duration::from_millis(10)).await;
+        let instance = Instance::reading_a_late_answer().await;
         let durable = instance.hand_over().await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(durable.store.all()[0].finish.is_some());

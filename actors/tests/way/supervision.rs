@@ -5,29 +5,13 @@ use std::time::Duration;
 use almoner_actors::memory::Plan;
 use almoner_actors::world::Alarm;
 
-use crate::faults::Fault;
+use crate::faults::{Fault, WAITED_FOR};
 use crate::support::{ASKED, Durable, Instance, SUCCEEDED, id, settings, story};
 
 /// Whatever call an actor crashes on, once, twice or three times: all come to their end, charged once.
 #[test]
 fn a_crash_at_any_call_of_a_port_loses_nothing() {
-    let ports = [
-        "claim",
-        "recent",
-        "unfinished",
-        "campaign",
-        "accept",
-        "advance",
-        "finish",
-        "load",
-        "acknowledged",
-        "mark",
-        "commit",
-        "publish",
-        "dead_letter",
-        "gateway",
-    ];
-    for port in ports {
+    for port in WAITED_FOR.into_iter().chain(["dead_letter", "gateway"]) {
         for skip in 0..5 {
             for times in 1..=3 {
                 story(async || {

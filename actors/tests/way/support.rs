@@ -24,7 +24,7 @@ use almoner_domain::partition::Partitioner;
 use almoner_domain::request::{self, DonationRequest, HoldAnswer, Request};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::faults::{Faults, Faulty};
+use crate::faults::{Fault, Faults, Faulty};
 
 pub const START_MS: i64 = 1_790_000_000_000;
 pub const SHARD: Shard = Shard(0);
@@ -209,6 +209,18 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// One whose gateway has answered late: Ann's donation is told as pending, and is being read to be taken on.
+    pub async fn reading_a_late_answer() -> Self {
+        let durable = Durable::at_first(9, Plan::Hang);
+        let mut instance = Self::start(&durable);
+        instance.donate(1, "ann", 500);
+        instance.until_committed(1).await;
+        durable.faults.first("load", 1, Fault::DelayMs(1_000));
+        durable.gateway.let_go();
+        instance.pass(Duration::from_millis(10)).await;
+        instance
+    }
+
     pub fn start(durable: &Durable) -> Self {
         Self::start_with(
             durable,

@@ -6,7 +6,6 @@ use almoner_actors::memory::Plan;
 use almoner_domain::answer::Answer;
 use almoner_domain::donation::Call;
 
-use crate::faults::Fault;
 use crate::support::{Durable, Instance, SUCCEEDED, id, story};
 
 #[test]
@@ -110,13 +109,7 @@ fn an_answer_that_comes_after_it_became_pending_is_told_at_once() {
 #[test]
 fn requests_that_meet_a_late_answer_are_answered() {
     story(async || {
-        let durable = Durable::at_first(9, Plan::Hang);
-        let mut instance = Instance::start(&durable);
-        instance.donate(1, "ann", 500);
-        instance.until_committed(1).await;
-        durable.faults.first("load", 1, Fault::DelayMs(1_000));
-        durable.gateway.let_go();
-        instance.pass(Duration::from_millis(10)).await;
+        let mut instance = Instance::reading_a_late_answer().await;
         instance.donate(1, "ann", 500);
         instance.confirm(1, "ann");
         instance.settled().await;
