@@ -5,6 +5,9 @@
 //! with 4,096 donations in hand) and the CPU time a donation, of the whole process.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "support/threads.rs"]
+mod threads;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -231,19 +234,8 @@ fn mix(n: u64) -> u64 {
     n ^ (n >> 31)
 }
 
-/// User and system time of this process' threads whose names begin so, from `/proc`; 0 where there is none.
+/// User and system time of this process' threads whose names begin so, in microseconds.
 fn cpu_us(name: &str) -> u64 {
-    let threads = std::fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let time = |thread: std::fs::DirEntry| {
-        let read = |file| std::fs::read_to_string(thread.path().join(file)).unwrap_or_default();
-        if !read("comm").starts_with(name) {
-            return 0;
-        }
-        let spent_ns = read("schedstat").split(' ').next().map(str::parse::<u64>);
-        spent_ns.and_then(Result::ok).unwrap_or(0) / 1000
-    };
-    threads.map(time).sum()
+    let ours = threads::all().filter(|(_, thread, _)| thread.starts_with(name));
+    ours.map(|(_, _, ns)| ns / 1000).sum()
 }

@@ -8,6 +8,8 @@ mod cpu;
 mod memory;
 mod runtime;
 mod stages;
+#[path = "../support/threads.rs"]
+mod threads;
 mod whole;
 
 use almoner::app::Runtimes;

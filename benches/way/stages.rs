@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::threads;
+
 /// The CPU time of every thread so far.
 pub struct Sample {
     /// Name and nanoseconds by thread.
@@ -15,10 +17,10 @@ pub type Stages = BTreeMap<&'static str, f64>;
 impl Sample {
     /// As of now.
     pub fn take() -> Self {
-        let tasks = std::fs::read_dir("/proc/self/task").expect("/proc/self/task");
-        let ids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok());
         Self {
-            threads: ids.filter_map(|id| Some((id, thread(id)?))).collect(),
+            threads: threads::all()
+                .map(|(id, name, ns)| (id, (name, ns)))
+                .collect(),
             process_us: crate::cpu::process_us(),
         }
     }
@@ -41,14 +43,7 @@ impl Sample {
     }
 }
 
-/// A thread's name and its nanoseconds on a core; none if it has just ended.
-fn thread(id: u32) -> Option<(String, u64)> {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/self/task/{id}/{file}")).ok();
-    let ns = read("schedstat")?.split(' ').next()?.parse().ok()?;
-    Some((read("comm")?.trim_end().to_owned(), ns))
-}
-
-/// The stage that a thread works for. Linux keeps 15 characters of a name.
+/// The stage that a thread works for.
 fn stage(name: &str, id: u32) -> &'static str {
     match name {
         // Alone it decodes and checks what it offers; on the whole way it publishes for the people.
