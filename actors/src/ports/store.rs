@@ -264,6 +264,8 @@ pub struct WindowEntry {
     pub is_open: bool,
     /// Whether it is held.
     pub is_held: bool,
+    /// Whether it was held, and its user has answered.
+    pub is_answered: bool,
 }
 
 /// One unfinished donation, or a finished one whose outcome was not acknowledged.
@@ -279,6 +281,8 @@ pub struct Unfinished {
     pub kind: Option<PendingKind>,
     /// What the check for doubles needs of it.
     pub donation: Arc<Donation>,
+    /// Whether it was held, and its user has answered.
+    pub is_answered: bool,
 }
 
 /// The sum of the charges of one campaign, currency and day.

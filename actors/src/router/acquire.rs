@@ -140,6 +140,7 @@ impl Router {
             donation,
             is_open,
             is_held,
+            is_answered,
         } in entries
         {
             let standing = match (is_held, is_open) {
@@ -147,13 +148,16 @@ impl Router {
                 (false, true) => Standing::Open,
                 (false, false) => Standing::Counted,
             };
-            self.put_window(&donation, standing);
+            self.put_window(&donation, standing, is_answered);
         }
     }
 
-    fn put_window(&mut self, donation: &Donation, standing: Standing) {
+    fn put_window(&mut self, donation: &Donation, standing: Standing, is_answered: bool) {
         let slot = self.slots.slot(&donation.request.user_id);
-        let entry = Entry::new(&donation.request, Read::of(donation), standing);
+        let mut entry = Entry::new(&donation.request, Read::of(donation), standing);
+        if is_answered {
+            entry = entry.confirmed();
+        }
         slot.window.borrow_mut().insert(entry);
     }
 
@@ -164,6 +168,7 @@ impl Router {
             due_ms,
             kind,
             donation,
+            is_answered,
         } in page
         {
             let standing = if kind == Some(PendingKind::Held) {
@@ -171,7 +176,7 @@ impl Router {
             } else {
                 Standing::Open
             };
-            self.put_window(&donation, standing);
+            self.put_window(&donation, standing, is_answered);
             let kind = kind.unwrap_or(PendingKind::Drained);
             self.pending.put(
                 id,

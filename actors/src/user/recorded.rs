@@ -101,6 +101,10 @@ impl User {
             None if is_held => Standing::Held,
             None => Standing::Open,
         };
-        window.insert(Entry::new(&donation.request, Read::of(donation), standing));
+        let mut entry = Entry::new(&donation.request, Read::of(donation), standing);
+        if recorded.answered_by.is_some() {
+            entry = entry.confirmed();
+        }
+        window.insert(entry);
     }
 }

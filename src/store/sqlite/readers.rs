@@ -203,8 +203,8 @@ fn recent(connection: &Connection, read: &RecentRead) -> rusqlite::Result<Page<W
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         donation_columns!(),
-        ", f.state, p.kind FROM donation d LEFT JOIN finish f ON f.seq = d.seq \
-         LEFT JOIN pending p ON p.seq = d.seq \
+        ", f.state, p.kind, h.seq FROM donation d LEFT JOIN finish f ON f.seq = d.seq \
+         LEFT JOIN pending p ON p.seq = d.seq LEFT JOIN hold_answer h ON h.seq = d.seq \
          WHERE d.seq > ?1 AND d.shard = ?2 AND d.recorded_at_ms >= ?3 AND (f.state IS NULL OR f.state = ?4) \
          ORDER BY d.seq LIMIT ?5"
     ))?;
@@ -222,6 +222,7 @@ fn recent(connection: &Connection, read: &RecentRead) -> rusqlite::Result<Page<W
             donation: Arc::new(rows::donation(row)?),
             is_open: state.is_none(),
             is_held: state.is_none() && kind == Some(PendingKind::Held),
+            is_answered: row.get::<_, Option<i64>>(20)?.is_some(),
         };
         Ok((row.get(0)?, entry))
     };
@@ -250,7 +251,8 @@ fn unfinished(
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         donation_columns!(),
-        ", p.due_ms, p.kind FROM pending p JOIN donation d ON d.seq = p.seq \
+        ", p.due_ms, p.kind, h.seq FROM pending p JOIN donation d ON d.seq = p.seq \
+         LEFT JOIN hold_answer h ON h.seq = d.seq \
          WHERE p.shard = ?1 AND p.due_ms >= ?2 AND (p.due_ms > ?2 OR p.seq > ?3) \
          ORDER BY p.due_ms, p.seq LIMIT ?4"
     ))?;
@@ -265,7 +267,11 @@ fn unfinished(
     let mut found = statement.query((read.shard.0, after.0, after.1, room))?;
     while let Some(row) = found.next()? {
         last = Cursor(row.get(18)?, row.get(0)?);
-        page.push(unfinished_row(row, last.0, Some(rows::code(row, 19)?))?);
+        page.push(Unfinished {
+            kind: Some(rows::code(row, 19)?),
+            is_answered: row.get::<_, Option<i64>>(20)?.is_some(),
+            ..unfinished_row(row, last.0)?
+        });
     }
     let next = (page.len() == PAGE_ROWS).then_some(last);
     Ok((page, next))
@@ -286,7 +292,7 @@ fn add_open(
     for seq in &read.open {
         let mut found = statement.query([seq])?;
         if let Some(row) = found.next()? {
-            page.push(unfinished_row(row, row.get(11)?, None)?);
+            page.push(unfinished_row(row, row.get(11)?)?);
         }
     }
     Ok(match read.open.last() {
@@ -295,17 +301,15 @@ fn add_open(
     })
 }
 
-fn unfinished_row(
-    row: &Row<'_>,
-    due_ms: i64,
-    kind: Option<PendingKind>,
-) -> rusqlite::Result<Unfinished> {
+/// Without a pending row.
+fn unfinished_row(row: &Row<'_>, due_ms: i64) -> rusqlite::Result<Unfinished> {
     let donation = Arc::new(rows::donation(row)?);
     Ok(Unfinished {
         id: donation.request.id,
         user_id: donation.request.user_id.clone(),
         due_ms,
-        kind,
+        kind: None,
         donation,
+        is_answered: false,
     })
 }

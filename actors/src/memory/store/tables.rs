@@ -215,6 +215,7 @@ impl Tables {
                 donation: Arc::clone(&row.donation),
                 is_open: state.is_none(),
                 is_held: state.is_none() && row.kind() == Some(PendingKind::Held),
+                is_answered: row.is_answered(),
             });
             if page.len() == PAGE_ROWS {
                 return (page, Some(Cursor(id.0, 0)));
@@ -397,6 +398,11 @@ impl Row {
         self.pending.as_ref().map(|pending| pending.0.kind)
     }
 
+    fn is_answered(&self) -> bool {
+        let history = self.history.as_ref();
+        history.is_some_and(|it| it.answered_by.is_some())
+    }
+
     fn unfinished(&self) -> Unfinished {
         let pending = self.pending.as_ref();
         Unfinished {
@@ -405,6 +411,7 @@ impl Row {
             due_ms: pending.map_or(self.donation.accepted_at_ms, |it| it.0.due_ms),
             kind: self.kind(),
             donation: Arc::clone(&self.donation),
+            is_answered: self.is_answered(),
         }
     }
 }
