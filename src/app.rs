@@ -1,6 +1,8 @@
 //! One instance: everything is made here, in the order in which it is needed, and stopped in the opposite one.
 
 mod key_probe;
+pub(crate) mod mark;
+mod new_log;
 mod restore;
 mod settings;
 mod vitals;
@@ -35,9 +37,8 @@ use crate::kafka::consumer::{Consumer, Prepared};
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::{KafkaOptions, Topics};
 use crate::kafka::outcomes::KafkaOutcomes;
-use crate::kafka::positions::{Position, Positions};
 use crate::kafka::topics;
-use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::sqlite::{BooksError, OpenError, SqliteStore};
 
 /// How long the broker may take to say what topics it has.
 const METADATA_WITHIN: Duration = Duration::from_secs(10);
@@ -76,6 +77,9 @@ pub enum StartError {
     /// The store could not begin another log.
     #[error("the store could not take the log for a new one: {0}")]
     NewLog(almoner_actors::ports::StoreError),
+    /// The store did not say how far it knows the log.
+    #[error(transparent)]
+    Marks(BooksError),
 }
 
 /// The runtimes of a process: one for all I/O but the gateway's, and an arbiter for each core, whose actors' I/O runs on
@@ -157,9 +161,6 @@ impl App {
     ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(SqliteStore::open(&config.store.path)?);
-        if flags.new_log {
-            begin_new_log(&store)?;
-        }
         let gateway_options = gateway_options(config);
         let io = runtimes.gateway.handle().clone();
         let gateway = Arc::new(StripeGateway::new(&gateway_options, io)?);
@@ -167,9 +168,9 @@ impl App {
         let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
         store.hold_to_partitions(partitions)?;
         if flags.new_log {
-            leave_old_log(&kafka, partitions)?;
+            new_log::begin(&store, &kafka, partitions)?;
         }
-        let settings = settings_of(config, partitions, flags);
+        let settings = settings_of(config, partitions);
         if flags.after_restore {
             let restore = Restore {
                 store: &store,
@@ -234,29 +235,6 @@ pub fn start_actors(world: &Arc<World>, runtimes: &Runtimes, topic: Arc<str>) ->
     let arbiters = runtimes.arbiters();
     let gateway = GatewayActor::start_in(&arbiters[0], Arc::clone(world));
     ShardIntake::new(Arc::clone(world), arbiters, gateway, topic)
-}
-
-/// What the group has committed of the old log, beyond the new one's end, says nothing of the new one: it is read whole.
-fn leave_old_log(kafka: &KafkaOptions, partitions: u32) -> Result<(), KafkaError> {
-    let positions = Positions::new(kafka, partitions)?;
-    let is_old = |it: &Position| it.committed.is_some_and(|committed| committed > it.high);
-    let old = positions.read()?.into_iter().filter(is_old);
-    let starts: Vec<_> = old.map(|it| (it.shard, it.low)).collect();
-    positions.move_to(&starts)
-}
-
-fn begin_new_log(store: &SqliteStore) -> Result<(), StartError> {
-    let (sender, raised) = mpsc::channel();
-    store.raise_log_generation(Done::new(move |result| {
-        // The receiver waits below.
-        let _ = sender.send(result);
-    }));
-    let stopped = almoner_actors::ports::StoreError::Stopped;
-    raised
-        .recv()
-        .unwrap_or(Err(stopped))
-        .map(drop)
-        .map_err(StartError::NewLog)
 }
 
 /// Campaigns are known before the first donation is judged.

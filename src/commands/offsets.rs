@@ -1,14 +1,14 @@
 //! `almoner offsets …`: where the group stands in the log of the requests.
 
-use std::sync::mpsc;
 use std::time::Duration;
 
-use almoner_actors::ports::{Done, Dropped, MarkWrite, Marked, Store, StoreError};
+use almoner_actors::ports::StoreError;
 use almoner_domain::ids::Shard;
 use clap::Subcommand;
 
 use super::{CommandError, ConfigFile, Problem, print};
 use crate::app::kafka_options;
+use crate::app::mark::mark;
 use crate::config::Config;
 use crate::kafka::error::KafkaError;
 use crate::kafka::positions::{Position, Positions};
@@ -125,34 +125,6 @@ fn check_log(position: &Position) -> Result<(), NotAccepted> {
         }),
         _ => Ok(()),
     }
-}
-
-/// The store takes all below for done, as a new owner of the shard.
-fn mark(store: &SqliteStore, shard: Shard, next_offset: i64) -> Result<(), NotAccepted> {
-    let claimed = answer(|done| store.claim(shard, done))?;
-    let write = MarkWrite {
-        shard,
-        epoch: claimed.epoch,
-        next_offset,
-        stream_ms: claimed.stream_ms,
-    };
-    match answer(|done| store.mark(write, done))? {
-        Marked::Done => Ok(()),
-        Marked::Fenced => Err(StoreError::Stopped.into()), // nobody else can have the folder
-    }
-}
-
-fn answer<T>(call: impl FnOnce(Done<Result<T, StoreError>>)) -> Result<T, StoreError>
-where
-    T: Send + 'static,
-    Result<T, StoreError>: Dropped,
-{
-    let (sender, answered) = mpsc::channel();
-    call(Done::new(move |result| {
-        // The receiver waits below.
-        let _ = sender.send(result);
-    }));
-    answered.recv().unwrap_or(Err(StoreError::Stopped))
 }
 
 fn said(accepted: &[Lost]) -> String {

@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use crate::world::{PATIENCE, World, donate};
 
 /// More than the embedded broker keeps of each partition.
-fn overflow(world: &World) {
+pub fn overflow(world: &World) {
     let producer: ThreadedProducer<_> = ClientConfig::new()
         .set("bootstrap.servers", &world.config.kafka.bootstrap_servers)
         .create()

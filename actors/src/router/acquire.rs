@@ -95,7 +95,6 @@ impl Router {
 
     /// Whether what the broker and the store say of this shard can be the same history.
     fn find_contradiction(&self, claimed: &Claimed) -> Option<Alarm> {
-        let settings = &self.world.settings;
         let (shard, marked) = (self.id, claimed.next_offset.unwrap_or(0));
         let committed = self.log.committed.unwrap_or(0);
         if let Some(position) = self.log.committed
@@ -107,10 +106,10 @@ impl Router {
                 to: self.log.low,
             });
         }
-        if self.log.high < marked && !settings.new_log {
+        if self.log.high < marked.max(committed) {
             return Some(Alarm::AnotherLog {
                 shard,
-                marked,
+                marked: marked.max(committed),
                 high: self.log.high,
             });
         }
