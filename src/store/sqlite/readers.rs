@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -120,7 +121,7 @@ impl Readers {
             let campaigns = Arc::clone(&campaigns);
             std::thread::Builder::new()
                 .name("store-reader".into())
-                .spawn(move || serve(&reads, &database, &campaigns))
+                .spawn(move || survive(|| serve(&reads, &database, &campaigns)))
         });
         Ok(Self {
             queue: Some(queue),
@@ -152,6 +153,13 @@ impl Drop for Readers {
     fn drop(&mut self) {
         self.queue = None;
         super::join(self.threads.drain(..));
+    }
+}
+
+/// What a panic drops is answered so, and asked again; one donation that cannot be read stops no other.
+fn survive(serve: impl Fn()) {
+    while catch_unwind(AssertUnwindSafe(&serve)).is_err() {
+        tracing::error!("a reading of the store panicked");
     }
 }
 
