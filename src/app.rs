@@ -35,12 +35,11 @@ use crate::kafka::consumer::{Consumer, Prepared};
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::{KafkaOptions, Topics};
 use crate::kafka::outcomes::KafkaOutcomes;
-use crate::kafka::positions::{Position, Positions};
-use crate::kafka::topics;
+use crate::kafka::positions::Positions;
+use crate::kafka::topics::{self, METADATA_WITHIN};
 use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::wait::answered;
 
-/// How long the broker may take to say what topics it has.
-const METADATA_WITHIN: Duration = Duration::from_secs(10);
 /// How long the campaigns that the topic holds may take to be read.
 const CAMPAIGNS_WITHIN: Duration = Duration::from_secs(600);
 /// How long what was told may take to be acknowledged at the end.
@@ -158,7 +157,7 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(SqliteStore::open(&config.store.path)?);
         if flags.new_log {
-            begin_new_log(&store)?;
+            answered(|done| store.raise_log_generation(done)).map_err(StartError::NewLog)?;
         }
         let gateway_options = gateway_options(config);
         let io = runtimes.gateway.handle().clone();
@@ -239,24 +238,10 @@ pub fn start_actors(world: &Arc<World>, runtimes: &Runtimes, topic: Arc<str>) ->
 /// What the group has committed of the old log, beyond the new one's end, says nothing of the new one: it is read whole.
 fn leave_old_log(kafka: &KafkaOptions, partitions: u32) -> Result<(), KafkaError> {
     let positions = Positions::new(kafka, partitions)?;
-    let is_old = |it: &Position| it.committed.is_some_and(|committed| committed > it.high);
-    let old = positions.read()?.into_iter().filter(is_old);
+    let read = positions.read()?;
+    let old = read.iter().filter(|it| it.beyond_end().is_some());
     let starts: Vec<_> = old.map(|it| (it.shard, it.low)).collect();
     positions.move_to(&starts)
-}
-
-fn begin_new_log(store: &SqliteStore) -> Result<(), StartError> {
-    let (sender, raised) = mpsc::channel();
-    store.raise_log_generation(Done::new(move |result| {
-        // The receiver waits below.
-        let _ = sender.send(result);
-    }));
-    let stopped = almoner_actors::ports::StoreError::Stopped;
-    raised
-        .recv()
-        .unwrap_or(Err(stopped))
-        .map(drop)
-        .map_err(StartError::NewLog)
 }
 
 /// Campaigns are known before the first donation is judged.

@@ -1,9 +1,7 @@
 //! `--after-restore`: the store is older than the log. What the gateway has charged since is brought into it from the
 //! gateway's list, before anything is sent; then the log is read again from where the store stands.
 
-use std::sync::mpsc;
-
-use almoner_actors::ports::{Done, StoreError};
+use almoner_actors::ports::StoreError;
 use almoner_domain::donation::Rules;
 use almoner_domain::ids::{DonationId, Shard};
 use foldhash::fast::FixedState;
@@ -15,6 +13,7 @@ use crate::kafka::error::KafkaError;
 use crate::kafka::options::KafkaOptions;
 use crate::kafka::positions::{Position, Positions};
 use crate::store::sqlite::{BooksError, ShardMark, Sighting, SqliteStore};
+use crate::store::wait::answered;
 
 /// The gateway's clock may be so much behind the broker's.
 const CLOCK_SLACK_S: i64 = 3_600;
@@ -97,7 +96,7 @@ impl Restore<'_> {
             "--after-restore: the gateway's list is brought in, and the log is read again from where the store stands"
         );
         for sightings in sightings.chunks(AT_ONCE_MAX) {
-            self.put(sightings.to_vec())?;
+            answered(|done| self.store.put_sightings(sightings.to_vec(), done))?;
         }
         let starts: Vec<_> = older.iter().map(|it| (it.shard, it.next_offset)).collect();
         Ok(positions.move_to(&starts)?)
@@ -128,16 +127,6 @@ impl Restore<'_> {
             .now_ms
             .saturating_sub(seen.charge.created_s.saturating_mul(1_000));
         seen.rank > Rank::NotCharged || age_ms >= self.rules.key_usable_ms()
-    }
-
-    fn put(&self, sightings: Vec<Sighting>) -> Result<(), StoreError> {
-        let (sender, put) = mpsc::channel();
-        let done = Done::new(move |result| {
-            // The receiver waits below.
-            let _ = sender.send(result);
-        });
-        self.store.put_sightings(sightings, done);
-        put.recv().unwrap_or(Err(StoreError::Stopped))
     }
 }
 

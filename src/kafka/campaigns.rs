@@ -26,7 +26,7 @@ use super::context::PlainContext;
 use super::error::KafkaError;
 use super::options::KafkaOptions;
 use super::telemetry::CAMPAIGN_RECORDS;
-use super::topics;
+use super::topics::{self, METADATA_WITHIN};
 
 /// How many records are read before what they say is waited for.
 const BATCH_RECORDS: usize = 256;
@@ -34,8 +34,6 @@ const BATCH_RECORDS: usize = 256;
 const POLL: Duration = Duration::from_millis(100);
 /// How long to wait before the store or the producer is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How long the broker may take to describe the topic.
-const METADATA_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running reader of the campaigns.
 pub struct CampaignsReader {

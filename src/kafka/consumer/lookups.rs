@@ -149,28 +149,7 @@ impl Thread<'_> {
     }
 
     fn ranges(&self, partitions: &[i32]) -> KafkaResult<Vec<(i32, LogRange)>> {
-        let committed = offsets::committed(self.client, self.topic, partitions, ANSWER_WITHIN)?;
-        let lows = offsets::lows(self.client, self.topic, partitions, ANSWER_WITHIN)?;
-        let highs = offsets::highs(self.client, self.topic, partitions, ANSWER_WITHIN)?;
-        committed
-            .into_iter()
-            .map(|(partition, committed)| {
-                let of = |list: &[(i32, i64)]| {
-                    list.iter()
-                        .find(|(of, _)| *of == partition)
-                        .map(|(_, offset)| *offset)
-                        .ok_or(ClientError::OffsetFetch(RDKafkaErrorCode::NoOffset))
-                };
-                Ok((
-                    partition,
-                    LogRange {
-                        committed,
-                        low: of(&lows)?,
-                        high: of(&highs)?,
-                    },
-                ))
-            })
-            .collect()
+        offsets::ranges(self.client, self.topic, partitions, ANSWER_WITHIN)
     }
 }
 
