@@ -8,6 +8,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tokio::runtime::Runtime;
 
+use super::read_on::read_on_from;
 use crate::gateway::{self, GatewayCharge, IntentList, InvalidOptions, ListError};
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::KafkaOptions;
@@ -99,7 +100,7 @@ impl Restore<'_> {
             answered(|done| self.store.put_sightings(sightings.to_vec(), done))?;
         }
         let starts: Vec<_> = older.iter().map(|it| (it.shard, it.next_offset)).collect();
-        Ok(positions.move_to(&starts)?)
+        read_on_from(self.store, &positions, &starts)
     }
 
     async fn read_list(&self, since_s: Option<i64>) -> Result<Vec<Sighting>, RestoreError> {
@@ -150,28 +151,30 @@ impl Seen {
 }
 
 /// The partitions that are committed beyond what the store knows. Of one that it knows nothing of, all that the log still
-/// holds is read.
+/// holds is read; but what the log dropped before anybody read it stays a loss, which is for a person to accept.
 fn older(positions: &[Position], marks: &[ShardMark]) -> Vec<Older> {
     let older = |position: &Position| {
         let mark = marks.iter().find(|mark| mark.shard == position.shard);
         let marked = mark.and_then(|mark| mark.next_offset);
-        (position.committed? > marked.unwrap_or(0)).then(|| Older {
+        let committed = position.committed?;
+        (committed > marked.unwrap_or(0)).then(|| Older {
             shard: position.shard,
-            next_offset: marked.unwrap_or(0),
+            next_offset: marked.unwrap_or(position.low.min(committed)),
             since_ms: mark.filter(|_| marked.is_some()).map(|mark| mark.stream_ms),
         })
     };
     positions.iter().filter_map(older).collect()
 }
 
-/// From when on the list is read; from its beginning, if of some partition nothing is known.
+/// From when on the list is read; from its beginning, if of some partition nothing is known, or nothing but where it begins.
 fn since_s(older: &[Older]) -> Option<i64> {
     let since = older
         .iter()
         .map(|it| it.since_ms)
         .collect::<Option<Vec<_>>>()?;
     let since_ms = since.into_iter().min()?;
-    Some(since_ms.div_euclid(1_000).saturating_sub(CLOCK_SLACK_S))
+    let since_s = since_ms.div_euclid(1_000).saturating_sub(CLOCK_SLACK_S);
+    Some(since_s.max(0))
 }
 
 #[cfg(test)]
@@ -182,7 +185,7 @@ mod tests {
         Position {
             shard: Shard(shard),
             committed,
-            low: 0,
+            low: 2,
             high: 100,
         }
     }
@@ -227,12 +230,27 @@ mod tests {
             Some(8_000 - hour),
         );
         // An empty volume, and a partition that was owned and never marked: the whole list.
-        check(&[position(0, Some(7))], &[], &[(0, 0)], None);
+        check(&[position(0, Some(7))], &[], &[(0, 2)], None);
         check(
             &[position(0, Some(7)), position(1, Some(5))],
             &[mark(0, Some(3), 9_000_000), mark(1, None, 0)],
-            &[(0, 3), (1, 0)],
+            &[(0, 3), (1, 2)],
             None,
+        );
+        // Broken off between the store and the broker: the whole list again.
+        check(
+            &[position(0, Some(7))],
+            &[mark(0, Some(2), 0)],
+            &[(0, 2)],
+            Some(0),
+        );
+        // What the log lost before it was read stays lost.
+        check(&[position(0, Some(1))], &[], &[(0, 1)], None);
+        check(
+            &[position(0, Some(7))],
+            &[mark(0, Some(1), 9_000_000)],
+            &[(0, 1)],
+            Some(9_000 - hour),
         );
     }
 }

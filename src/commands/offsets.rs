@@ -1,17 +1,16 @@
 //! `almoner offsets …`: where the group stands in the log of the requests.
 
-use almoner_actors::ports::{MarkWrite, Marked, Store, StoreError};
+use almoner_actors::ports::StoreError;
 use almoner_domain::ids::Shard;
 use clap::Subcommand;
 
 use super::{CommandError, ConfigFile, Problem, print};
-use crate::app::kafka_options;
+use crate::app::{kafka_options, read_on_from};
 use crate::config::Config;
 use crate::kafka::error::KafkaError;
 use crate::kafka::positions::{Position, Positions};
 use crate::kafka::topics::{self, METADATA_WITHIN};
 use crate::store::sqlite::{BooksError, OpenError, SqliteStore};
-use crate::store::wait::answered;
 
 /// What to do with the offsets.
 #[derive(clap::Args, Debug)]
@@ -85,7 +84,6 @@ enum NotAccepted {
     },
 }
 
-/// The store first: a mark that is ahead of the broker's offset is what a crash between the two leaves as well.
 fn accept(config: &Config, wanted: &[u32]) -> Result<Vec<Lost>, NotAccepted> {
     let store = SqliteStore::open(&config.store.path)?;
     let kafka = kafka_options(config);
@@ -103,11 +101,10 @@ fn accept(config: &Config, wanted: &[u32]) -> Result<Vec<Lost>, NotAccepted> {
             continue;
         };
         let shard = position.shard;
-        mark(&store, shard, to)?;
         accepted.push(Lost { shard, from, to });
     }
     let starts: Vec<_> = accepted.iter().map(|lost| (lost.shard, lost.to)).collect();
-    positions.move_to(&starts)?;
+    read_on_from::<NotAccepted>(&store, &positions, &starts)?;
     Ok(accepted)
 }
 
@@ -119,21 +116,6 @@ fn check_log(position: &Position) -> Result<(), NotAccepted> {
             high: position.high,
         }),
         None => Ok(()),
-    }
-}
-
-/// The store takes all below for done, as a new owner of the shard.
-fn mark(store: &SqliteStore, shard: Shard, next_offset: i64) -> Result<(), NotAccepted> {
-    let claimed = answered(|done| store.claim(shard, done))?;
-    let write = MarkWrite {
-        shard,
-        epoch: claimed.epoch,
-        next_offset,
-        stream_ms: claimed.stream_ms,
-    };
-    match answered(|done| store.mark(write, done))? {
-        Marked::Done => Ok(()),
-        Marked::Fenced => Err(StoreError::Stopped.into()), // nobody else can have the folder
     }
 }
 
