@@ -25,6 +25,7 @@ use super::consumer::panic_text;
 use super::context::PlainContext;
 use super::error::KafkaError;
 use super::options::KafkaOptions;
+use super::repeats;
 use super::telemetry::CAMPAIGN_RECORDS;
 use super::topics::{self, METADATA_WITHIN};
 
@@ -209,7 +210,7 @@ impl Reading {
             match results.iter().find_map(Result::err) {
                 None => return true,
                 Some(reason) => {
-                    tracing::warn!(target: "almoner::kafka", "campaigns are tried again: {reason}");
+                    repeats::warn("campaigns", format!("campaigns are tried again: {reason}"));
                 }
             }
             if self.is_stopping() {

@@ -15,7 +15,7 @@ use rdkafka::error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode};
 use super::events::GroupEvents;
 use super::reading::Fatal;
 use super::{Command, panic_text};
-use crate::kafka::offsets;
+use crate::kafka::{offsets, repeats};
 
 /// How long the broker may take for one answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -140,7 +140,10 @@ impl Thread<'_> {
                     )));
                 }
                 Err(error) => {
-                    tracing::warn!(target: "almoner::kafka", "the group's offsets cannot be read yet: {error}");
+                    repeats::warn(
+                        "ranges",
+                        format!("the group's offsets cannot be read yet: {error}"),
+                    );
                     std::thread::sleep(RETRY_AFTER);
                 }
             }
