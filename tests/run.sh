@@ -67,8 +67,8 @@ stripe_mock() {
     grep -q '^test result: ok. 1 passed' <<<"$said" && return $result
 }
 
-# TLS to the broker, and all that is decided by its being built in. The machine's own OpenSSL where its headers are: it saves
-# most of the build.
+# TLS to the broker, in a build that has it: with the machine's own OpenSSL where its headers are, which saves
+# most of the time.
 tls() {
     local said result=0
     pkg-config --exists openssl 2>/dev/null && export OPENSSL_NO_VENDOR=${OPENSSL_NO_VENDOR-1}
