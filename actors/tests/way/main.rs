@@ -8,6 +8,7 @@ mod surplus;
 
 mod crashes;
 mod crowds;
+mod forwarded;
 mod handover;
 mod happy;
 mod history;
