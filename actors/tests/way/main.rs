@@ -15,6 +15,7 @@ mod history;
 mod holds;
 mod limits;
 mod panics;
+mod passivation;
 mod repeats;
 mod supervision;
 mod unknown;
