@@ -216,6 +216,7 @@ mod tests {
         let donation = Donation {
             request,
             place,
+            shard_offset: 0,
             recorded_at_ms: 0,
             accepted_at_ms: 0,
             body_version: 1,

@@ -32,6 +32,7 @@ fn call(call: Call, intent: Option<&str>, body_version: u16) -> GatewayCall {
         donation: Arc::new(Donation {
             request,
             place,
+            shard_offset: 0,
             recorded_at_ms: 0,
             accepted_at_ms: 0,
             body_version,
