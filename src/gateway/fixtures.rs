@@ -22,6 +22,7 @@ pub(super) fn donation(id: DonationId) -> Donation {
             partition: 0,
             offset: 0,
         },
+        shard_offset: 0,
         recorded_at_ms: 0,
         accepted_at_ms: 0,
         body_version: 1,

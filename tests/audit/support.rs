@@ -86,6 +86,7 @@ pub fn donation_of(n: u128, amount_minor: u64, currency: &str, method: &str) -> 
             partition: 0,
             offset: i64::try_from(n).unwrap(),
         },
+        shard_offset: i64::try_from(n).unwrap(),
         recorded_at_ms: START_MS,
         accepted_at_ms: START_MS,
         body_version: 1,

@@ -57,6 +57,7 @@ pub fn donation(n: u128) -> Donation {
             partition: 0,
             offset: 0,
         },
+        shard_offset: 0,
         recorded_at_ms: 0,
         accepted_at_ms: 0,
         body_version: 1,

@@ -230,6 +230,7 @@ pub fn donation_of(n: u64, campaign: &str, amount_minor: u64) -> Arc<Donation> {
             information: None,
         },
         place: place(n),
+        shard_offset: place(n).offset,
         recorded_at_ms: at_ms,
         accepted_at_ms: at_ms + 3,
         body_version: 1,

@@ -216,8 +216,8 @@ fn recent(connection: &Connection, read: &RecentRead) -> rusqlite::Result<Page<W
         PAGE_ROWS as i64,
     );
     let entry = |row: &Row<'_>| {
-        let state: Option<State> = rows::optional_code(row, 18)?;
-        let kind: Option<PendingKind> = rows::optional_code(row, 19)?;
+        let state: Option<State> = rows::optional_code(row, 19)?;
+        let kind: Option<PendingKind> = rows::optional_code(row, 20)?;
         let entry = WindowEntry {
             donation: Arc::new(rows::donation(row)?),
             is_open: state.is_none(),
@@ -264,8 +264,8 @@ fn unfinished(
     let mut last = after;
     let mut found = statement.query((read.shard.0, after.0, after.1, room))?;
     while let Some(row) = found.next()? {
-        last = Cursor(row.get(18)?, row.get(0)?);
-        page.push(unfinished_row(row, last.0, Some(rows::code(row, 19)?))?);
+        last = Cursor(row.get(19)?, row.get(0)?);
+        page.push(unfinished_row(row, last.0, Some(rows::code(row, 20)?))?);
     }
     let next = (page.len() == PAGE_ROWS).then_some(last);
     Ok((page, next))
