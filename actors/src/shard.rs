@@ -164,10 +164,4 @@ impl ShardContext {
         });
         before - campaigns.len()
     }
-
-    /// Campaign actors of this shard.
-    #[must_use]
-    pub fn campaigns_active(&self) -> usize {
-        self.campaigns.borrow().len()
-    }
 }
