@@ -10,7 +10,7 @@ use almoner_domain::ids::{CampaignId, DonationId, Place, Shard, UserId};
 use almoner_domain::money::{Currency, Money};
 use almoner_domain::outcome::Told;
 use almoner_domain::request::DonationRequest;
-use rusqlite::types::{FromSql, Type};
+use rusqlite::types::{FromSql, Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -117,7 +117,7 @@ fn read(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Recorded> {
         } else {
             Vec::new()
         },
-        answered_by: place(row, 23)?,
+        answered_by: optional_place(row, 23)?,
     })
 }
 
@@ -133,7 +133,7 @@ pub(super) fn donation(row: &Row<'_>) -> rusqlite::Result<Donation> {
             correlation_id,
         })
     });
-    let place = place(row, 12)?.ok_or_else(|| unreadable(12, "no place"))?;
+    let place = place(row, 12)?;
     let shard_offset: Option<i64> = row.get(18)?;
     Ok(Donation {
         request: DonationRequest {
@@ -186,15 +186,20 @@ fn finish(row: &Row<'_>) -> rusqlite::Result<Option<Finish>> {
     }))
 }
 
-fn place(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Place>> {
-    let Some(topic) = row.get(first)? else {
-        return Ok(None);
-    };
-    Ok(Some(Place {
-        topic,
+/// The place in three columns: topic, partition, offset.
+pub(super) fn place(row: &Row<'_>, first: usize) -> rusqlite::Result<Place> {
+    Ok(Place {
+        topic: row.get(first)?,
         partition: row.get(first + 1)?,
         offset: row.get(first + 2)?,
-    }))
+    })
+}
+
+fn optional_place(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Place>> {
+    match row.get_ref(first)? {
+        ValueRef::Null => Ok(None),
+        _ => place(row, first).map(Some),
+    }
 }
 
 fn told(connection: &Connection, row: RowId) -> rusqlite::Result<Vec<Told>> {
