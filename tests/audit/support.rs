@@ -37,7 +37,7 @@ pub const START_MS: i64 = 1_795_219_200_000;
 pub const NOW_MS: i64 = START_MS + 600_000;
 
 /// A call that takes longer than this is stuck.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_secs(180);
 
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use tokio::runtime::Runtime;
 
 /// A call that takes longer than this is stuck.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_secs(180);
 
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 

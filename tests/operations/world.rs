@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 /// Without any progress for so long, a wait has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 pub const PARTITIONS: u16 = 2;
 
 /// What outlives an instance.
