@@ -1,8 +1,8 @@
 //! One instance: everything is made here, in the order in which it is needed, and stopped in the opposite one.
 
 mod key_probe;
-pub(crate) mod mark;
 mod new_log;
+mod read_on;
 mod restore;
 mod settings;
 mod vitals;
@@ -15,13 +15,14 @@ use std::time::Duration;
 use actix_rt::{Arbiter, System, SystemRunner};
 use almoner_actors::gateway::GatewayActor;
 use almoner_actors::intake::ShardIntake;
-use almoner_actors::ports::{Clock, Done, Gateway, Letters, Outcomes, Store};
+use almoner_actors::ports::{Clock, Done, Gateway, Letters, Outcomes, Store, StoreError};
 use almoner_actors::telemetry::Telemetry;
 use almoner_actors::watchers::Watchers;
 use almoner_actors::world::{Alarm, Credits, World};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+pub(crate) use read_on::read_on_from;
 pub use restore::RestoreError;
 pub use settings::{StartFlags, settings_of};
 pub use vitals::Vitals;
@@ -37,11 +38,9 @@ use crate::kafka::consumer::{Consumer, Prepared};
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::{KafkaOptions, Topics};
 use crate::kafka::outcomes::KafkaOutcomes;
-use crate::kafka::topics;
+use crate::kafka::topics::{self, METADATA_WITHIN};
 use crate::store::sqlite::{BooksError, OpenError, SqliteStore};
 
-/// How long the broker may take to say what topics it has.
-const METADATA_WITHIN: Duration = Duration::from_secs(10);
 /// How long the campaigns that the topic holds may take to be read.
 const CAMPAIGNS_WITHIN: Duration = Duration::from_secs(600);
 /// How long what was told may take to be acknowledged at the end.
@@ -76,10 +75,10 @@ pub enum StartError {
     Restore(#[from] RestoreError),
     /// The store could not begin another log.
     #[error("the store could not take the log for a new one: {0}")]
-    NewLog(almoner_actors::ports::StoreError),
+    NewLog(#[from] StoreError),
     /// The store did not say how far it knows the log.
     #[error(transparent)]
-    Marks(BooksError),
+    Marks(#[from] BooksError),
 }
 
 /// The runtimes of a process: one for all I/O but the gateway's, and an arbiter for each core, whose actors' I/O runs on

@@ -4,10 +4,11 @@
 use hashbrown::HashMap;
 
 use super::StartError;
-use super::mark::{answer, mark};
+use super::read_on::mark;
 use crate::kafka::options::KafkaOptions;
 use crate::kafka::positions::{Position, Positions};
 use crate::store::sqlite::{ShardMark, SqliteStore};
+use crate::store::wait::answered;
 
 /// Blocks; broken off, it is begun anew. Done before, it changes nothing: the flag may stay where it is.
 pub(super) fn begin(
@@ -17,7 +18,7 @@ pub(super) fn begin(
 ) -> Result<(), StartError> {
     let positions = Positions::new(kafka, partitions)?;
     let now = positions.read()?;
-    let marks = store.marks().map_err(StartError::Marks)?;
+    let marks = store.marks()?;
     if !is_another_log(&now, &marks) {
         tracing::info!("--new-log: it is the log that the store knows; nothing is to be done");
         return Ok(());
@@ -50,9 +51,9 @@ fn read_whole(
     let known = now.iter().filter(|it| it.committed.is_some());
     let starts: Vec<_> = known.map(|it| (it.shard, it.low)).collect();
     positions.move_to(&starts)?;
-    answer(|done| store.raise_log_generation(done)).map_err(StartError::NewLog)?;
+    answered(|done| store.raise_log_generation(done))?;
     for (shard, low) in starts {
-        mark(store, shard, low).map_err(StartError::NewLog)?;
+        mark(store, shard, low)?;
     }
     Ok(())
 }

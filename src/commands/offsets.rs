@@ -1,22 +1,16 @@
 //! `almoner offsets …`: where the group stands in the log of the requests.
 
-use std::time::Duration;
-
 use almoner_actors::ports::StoreError;
 use almoner_domain::ids::Shard;
 use clap::Subcommand;
 
 use super::{CommandError, ConfigFile, Problem, print};
-use crate::app::kafka_options;
-use crate::app::mark::mark;
+use crate::app::{kafka_options, read_on_from};
 use crate::config::Config;
 use crate::kafka::error::KafkaError;
 use crate::kafka::positions::{Position, Positions};
-use crate::kafka::topics;
+use crate::kafka::topics::{self, METADATA_WITHIN};
 use crate::store::sqlite::{BooksError, OpenError, SqliteStore};
-
-/// How long the broker may take to say what topics it has.
-const METADATA_WITHIN: Duration = Duration::from_secs(10);
 
 /// What to do with the offsets.
 #[derive(clap::Args, Debug)]
@@ -90,7 +84,6 @@ enum NotAccepted {
     },
 }
 
-/// The store first: a mark that is ahead of the broker's offset is what a crash between the two leaves as well.
 fn accept(config: &Config, wanted: &[u32]) -> Result<Vec<Lost>, NotAccepted> {
     let store = SqliteStore::open(&config.store.path)?;
     let kafka = kafka_options(config);
@@ -108,22 +101,21 @@ fn accept(config: &Config, wanted: &[u32]) -> Result<Vec<Lost>, NotAccepted> {
             continue;
         };
         let shard = position.shard;
-        mark(&store, shard, to)?;
         accepted.push(Lost { shard, from, to });
     }
     let starts: Vec<_> = accepted.iter().map(|lost| (lost.shard, lost.to)).collect();
-    positions.move_to(&starts)?;
+    read_on_from::<NotAccepted>(&store, &positions, &starts)?;
     Ok(accepted)
 }
 
 fn check_log(position: &Position) -> Result<(), NotAccepted> {
-    match position.committed {
-        Some(committed) if committed > position.high => Err(NotAccepted::AnotherLog {
+    match position.beyond_end() {
+        Some(committed) => Err(NotAccepted::AnotherLog {
             shard: position.shard,
             committed,
             high: position.high,
         }),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

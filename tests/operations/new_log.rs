@@ -7,7 +7,6 @@ use almoner_domain::ids::Shard;
 use almoner_domain::request::Request;
 use rusqlite::Connection;
 
-use crate::losses::overflow;
 use crate::world::{PARTITIONS, World, donate};
 
 const PLAIN: StartFlags = StartFlags {
@@ -90,5 +89,5 @@ fn so_it_is_where_the_group_has_committed_more_than_it_holds() {
 
 #[test]
 fn so_it_is_where_its_beginning_is_gone_already() {
-    check(true, overflow);
+    check(true, World::overflow);
 }

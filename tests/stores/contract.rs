@@ -105,6 +105,7 @@ pub fn all_fields_come_back_equal(engine: &Engine) {
             })),
             ..donation(2).request.clone()
         },
+        shard_offset: place(2).offset + 40, // it was forwarded
         body_version: u16::MAX,
         trace: Some(Arc::new(Trace {
             traceparent: Some("00-1-2-03".into()),

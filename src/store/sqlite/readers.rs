@@ -224,13 +224,13 @@ fn recent(connection: &Connection, read: &RecentRead) -> rusqlite::Result<Page<W
         PAGE_ROWS as i64,
     );
     let entry = |row: &Row<'_>| {
-        let state: Option<State> = rows::optional_code(row, 18)?;
-        let kind: Option<PendingKind> = rows::optional_code(row, 19)?;
+        let state: Option<State> = rows::optional_code(row, 19)?;
+        let kind: Option<PendingKind> = rows::optional_code(row, 20)?;
         let entry = WindowEntry {
             donation: Arc::new(rows::donation(row)?),
             is_open: state.is_none(),
             is_held: state.is_none() && kind == Some(PendingKind::Held),
-            is_answered: row.get::<_, Option<i64>>(20)?.is_some(),
+            is_answered: row.get::<_, Option<i64>>(21)?.is_some(),
         };
         Ok((row.get(0)?, entry))
     };
@@ -274,10 +274,10 @@ fn unfinished(
     let mut last = after;
     let mut found = statement.query((read.shard.0, after.0, after.1, room))?;
     while let Some(row) = found.next()? {
-        last = Cursor(row.get(18)?, row.get(0)?);
+        last = Cursor(row.get(19)?, row.get(0)?);
         page.push(Unfinished {
-            kind: Some(rows::code(row, 19)?),
-            is_answered: row.get::<_, Option<i64>>(20)?.is_some(),
+            kind: Some(rows::code(row, 20)?),
+            is_answered: row.get::<_, Option<i64>>(21)?.is_some(),
             ..unfinished_row(row, last.0)?
         });
     }
