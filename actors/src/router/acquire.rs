@@ -126,6 +126,7 @@ impl Router {
 
     fn begin_reading(&mut self, claimed: &Claimed, ctx: &mut Context<Self>) {
         let Some(shard) = &self.shard else { return };
+        tracing::debug!(shard = %self.id, "shard claimed");
         shard.epoch.set(claimed.epoch);
         shard
             .stream_ms
@@ -241,7 +242,10 @@ impl Handler<RecentPage> for Router {
                 self.put_recent(entries);
                 match next {
                     Some(next) => self.read_recent(next, ctx),
-                    None => self.read_unfinished(Cursor::default(), ctx),
+                    None => {
+                        tracing::debug!(shard = %self.id, users = self.slots.len(), "windows filled");
+                        self.read_unfinished(Cursor::default(), ctx);
+                    }
                 }
             }
             Err(_) => self.again_later(Again::ReadRecent(after)),
