@@ -20,8 +20,10 @@ pub struct Memory {
     resident_ratio: f64,
     /// Users whose windows were in memory then.
     users_active: Vec<u64>,
-    /// Users that were let go.
+    /// Users that were let go, and came again in part.
     users_passivated: u64,
+    /// Actors of campaigns at the end.
+    campaigns_active: u64,
     window_s: u32,
 }
 
@@ -58,6 +60,7 @@ pub fn measure(scene: &mut Scene, donations: u64) -> Memory {
         resident_mib_peak: status_mib(instance, "VmHWM:"),
         resident_ratio: kept[KEPT.len() - 1].resident_mib / kept[0].resident_mib,
         users_active: kept.iter().map(|it| it.users_active).collect(),
+        campaigns_active: campaigns_active(instance),
         users_passivated: metric(instance, "almoner_actors_passivated_total{kind=\"user\"}"),
         window_s: crate::WINDOW_S,
     }
@@ -78,13 +81,24 @@ impl Sample {
             users_active: metric(instance, "almoner_users_active{"),
         };
         eprintln!(
-            "{donations} donations: {:.1} MiB ({:.1} of them anonymous), {} users",
+            "{donations} donations: {:.1} MiB ({:.1} of them anonymous), {} users, {} campaigns' actors",
             sample.resident_mib,
             status_mib(instance, "RssAnon:"),
-            sample.users_active
+            sample.users_active,
+            campaigns_active(instance)
         );
         sample
     }
+}
+
+fn campaigns_active(instance: &Instance) -> u64 {
+    let of = |what: &str| {
+        metric(
+            instance,
+            &format!("almoner_actors_{what}_total{{kind=\"campaign\"}}"),
+        )
+    };
+    of("started").saturating_sub(of("passivated"))
 }
 
 /// A line of the process's status, in MiB.

@@ -19,6 +19,8 @@ use crate::harness::{API_KEY, GatewaySim, Instance, almoner, wait_until};
 use crate::pace::paced;
 use crate::recovery::BACKLOG;
 
+/// Each has an actor in every shard, which is let go after two minutes without a donation: of so few, all are soon there.
+const CAMPAIGNS: u64 = 1_000;
 /// What a call to the gateway takes, in milliseconds.
 const GATEWAY_MS: &str = "20";
 /// How often it is looked.
@@ -79,7 +81,8 @@ impl Scene {
         broker
             .bootstrap_servers()
             .clone_into(&mut kafka.bootstrap_servers);
-        let scenario = Scenario::bench(donations + BACKLOG, 1);
+        let mut scenario = Scenario::bench(donations + BACKLOG, 1);
+        scenario.campaigns.count = CAMPAIGNS;
         publish_campaigns(&kafka, scenario.campaigns()).expect("campaigns");
         let watching = Watching::new(Watch::new((donations + BACKLOG) as usize));
         let publisher = Publisher::new(&kafka, CLIENT_WAIT_MS, watching.clone()).expect("people");

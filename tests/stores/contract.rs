@@ -8,6 +8,7 @@ use almoner_actors::ports::{
 };
 use almoner_domain::campaign::{CampaignChange, Status};
 use almoner_domain::donation::{Call, Donation, Ending, PendingKind, Progress, State, Trace};
+use almoner_domain::duplicate::{Entry, Read, Standing};
 use almoner_domain::ids::{CampaignId, Place, Shard};
 use almoner_domain::outcome::Reason;
 use almoner_domain::request::{DonationRequest, Information};
@@ -613,12 +614,21 @@ pub fn the_window_has_what_counts_for_doubles(engine: &Engine) {
     }
     let expected: Vec<_> = (1000..2000)
         .filter(|n| n % 7 != 6 && n % 5 != 2)
-        .map(|n| (id(n), n % 5 != 1, n % 5 == 0))
+        .map(|n| {
+            let standing = match n % 5 {
+                0 => Standing::Held,
+                1 => Standing::Counted,
+                _ => Standing::Open,
+            };
+            let given = donation(n);
+            let entry = Entry::new(&given.request, Read::of(&given), standing);
+            (given.request.user_id.clone(), entry)
+        })
         .collect();
     let mut found: Vec<_> = engine
         .recent(0, START_MS + 1000)
         .iter()
-        .map(|it| (it.donation.request.id, it.is_open, it.is_held))
+        .map(|it| (it.user_id.clone(), it.entry))
         .collect();
     found.sort_by_key(|it| expected.iter().position(|other| other == it));
     assert_eq!(found, expected);

@@ -137,18 +137,9 @@ impl Router {
     }
 
     fn put_recent(&mut self, entries: Vec<WindowEntry>) {
-        for WindowEntry {
-            donation,
-            is_open,
-            is_held,
-        } in entries
-        {
-            let standing = match (is_held, is_open) {
-                (true, _) => Standing::Held,
-                (false, true) => Standing::Open,
-                (false, false) => Standing::Counted,
-            };
-            self.put_window(&donation, standing);
+        for WindowEntry { user_id, entry } in entries {
+            let slot = self.slots.slot(&user_id);
+            slot.window.borrow_mut().insert(entry);
         }
     }
 

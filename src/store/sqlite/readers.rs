@@ -7,14 +7,14 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use almoner_actors::ports::{Cursor, Done, Recorded, RowId, StoreError, Unfinished, WindowEntry};
+use almoner_actors::ports::{Cursor, Done, Recorded, RowId, StoreError, Unfinished};
 use almoner_domain::campaign::Campaign;
-use almoner_domain::donation::{PendingKind, State};
+use almoner_domain::donation::PendingKind;
 use almoner_domain::ids::{CampaignId, DonationId, Shard};
 use rusqlite::{Connection, Row};
 
 use super::campaigns::{AsOf, Campaigns};
-use super::codes::Code;
+use super::recent::{self, RecentDone, RecentRead};
 use super::rows::{self, donation_columns};
 use super::schema;
 
@@ -31,7 +31,7 @@ const QUEUE_MAX: usize = 16_384;
 pub(super) const PAGE_ROWS: usize = 1000;
 
 /// A page and the cursor of the next one.
-type Page<T> = (Vec<T>, Option<Cursor>);
+pub(super) type Page<T> = (Vec<T>, Option<Cursor>);
 
 /// One read, with its completion.
 pub(super) enum Read {
@@ -42,16 +42,8 @@ pub(super) enum Read {
         Done<Result<Option<Box<Recorded>>, StoreError>>,
     ),
     Campaign(CampaignId, Done<Result<Option<Arc<Campaign>>, StoreError>>),
-    Recent(RecentRead, Done<Result<Page<WindowEntry>, StoreError>>),
+    Recent(RecentRead, RecentDone),
     Unfinished(UnfinishedRead, Done<Result<Page<Unfinished>, StoreError>>),
-}
-
-/// What to read of a shard's window.
-pub(super) struct RecentRead {
-    pub(super) shard: Shard,
-    pub(super) since_stream_ms: i64,
-    /// Rows up to this one are not looked at.
-    pub(super) after_seq: i64,
 }
 
 /// What to read of a shard's unfinished donations.
@@ -91,7 +83,7 @@ impl Read {
                 }
                 done.call(found.map_err(failed));
             }
-            Self::Recent(read, done) => done.call(recent(connection, &read).map_err(failed)),
+            Self::Recent(read, done) => recent::answer(connection, vec![(read, done)]),
             Self::Unfinished(read, done) => {
                 done.call(unfinished(connection, &read).map_err(failed));
             }
@@ -99,7 +91,7 @@ impl Read {
     }
 }
 
-fn failed(error: impl Display) -> StoreError {
+pub(super) fn failed(error: impl Display) -> StoreError {
     StoreError::Impossible(format!("the read failed: {error}").into())
 }
 
@@ -194,48 +186,16 @@ fn answer(connection: &Connection, campaigns: &Campaigns, batch: &mut Vec<Read>)
     let as_of = campaigns.as_of();
     // Where it cannot begin, each read stands alone, and says what the matter is.
     let _together = (batch.len() > 1).then(|| connection.unchecked_transaction());
+    let mut windows = Vec::new();
     for read in batch.drain(..) {
-        read.answer(connection, campaigns, as_of);
+        match read {
+            Read::Recent(read, done) => windows.push((read, done)),
+            read => read.answer(connection, campaigns, as_of),
+        }
     }
-}
-
-fn recent(connection: &Connection, read: &RecentRead) -> rusqlite::Result<Page<WindowEntry>> {
-    let mut statement = connection.prepare_cached(concat!(
-        "SELECT ",
-        donation_columns!(),
-        ", f.state, p.kind FROM donation d LEFT JOIN finish f ON f.seq = d.seq \
-         LEFT JOIN pending p ON p.seq = d.seq \
-         WHERE d.seq > ?1 AND d.shard = ?2 AND d.recorded_at_ms >= ?3 AND (f.state IS NULL OR f.state = ?4) \
-         ORDER BY d.seq LIMIT ?5"
-    ))?;
-    let params = (
-        read.after_seq,
-        read.shard.0,
-        read.since_stream_ms,
-        State::Succeeded.code(),
-        PAGE_ROWS as i64,
-    );
-    let entry = |row: &Row<'_>| {
-        let state: Option<State> = rows::optional_code(row, 18)?;
-        let kind: Option<PendingKind> = rows::optional_code(row, 19)?;
-        let entry = WindowEntry {
-            donation: Arc::new(rows::donation(row)?),
-            is_open: state.is_none(),
-            is_held: state.is_none() && kind == Some(PendingKind::Held),
-        };
-        Ok((row.get(0)?, entry))
-    };
-    let found = statement.query_map(params, entry)?;
-    let mut last = 0;
-    let page = found
-        .map(|found| {
-            let (seq, entry) = found?;
-            last = seq;
-            Ok(entry)
-        })
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let next = (page.len() == PAGE_ROWS).then_some(Cursor(last, 0));
-    Ok((page, next))
+    if !windows.is_empty() {
+        recent::answer(connection, windows);
+    }
 }
 
 /// Those without a pending row come first, their cursor's first number is the least there is; then by due time.
