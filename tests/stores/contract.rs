@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use almoner_actors::ports::{
-    Accepted, Advanced, Done, Finish, FinishWrite, Finished, FirstState, KeptLetter, MarkWrite,
-    Marked, SendRow, StoreError,
+    Accepted, Advanced, Cursor, Done, Finish, FinishWrite, Finished, FirstState, KeptLetter,
+    MarkWrite, Marked, SendRow, StoreError,
 };
 use almoner_domain::campaign::{CampaignChange, Status};
 use almoner_domain::donation::{Call, Donation, Ending, PendingKind, Progress, State, Trace};
@@ -635,6 +635,59 @@ pub fn the_window_has_what_counts_for_doubles(engine: &Engine) {
     assert!(engine.recent(0, START_MS + 2000).is_empty());
     let all = (0..2000).filter(|n| n % 7 != 6 && n % 5 != 2).count();
     assert_eq!(engine.recent(0, i64::MIN).len(), all);
+}
+
+pub fn windows_that_are_read_together_are_each_shards_own(engine: &Engine) {
+    // The last shard has few; each has its own stretch of time.
+    let shard_of = |n: u64| match n % 50 {
+        49 => 2,
+        other => u32::from(other % 2 == 1),
+    };
+    let since_ms = |shard: u32| START_MS + 100 * i64::from(shard);
+    let shards = 0..3;
+    for shard in shards.clone() {
+        engine.claim(shard);
+    }
+    let accepted: Vec<_> = (0..5000)
+        .map(|n| {
+            let mut write = charging(&donation(n));
+            write.shard = Shard(shard_of(n));
+            let (done, receiver) = answer();
+            engine.store.accept(write, done);
+            receiver
+        })
+        .collect();
+    for accepted in accepted {
+        row_of(accepted.recv().unwrap().unwrap());
+    }
+    let mut found = [const { Vec::new() }; 3];
+    let mut after = [Some(Cursor::default()); 3];
+    while after.iter().any(Option::is_some) {
+        let asked = after.map(|after| {
+            let (done, receiver) = answer();
+            after.map(|after| (after, done, receiver))
+        });
+        let mut pages = Vec::new();
+        for (shard, asked) in shards.clone().zip(asked) {
+            let Some((after, done, receiver)) = asked else {
+                continue;
+            };
+            let id = Shard(shard);
+            engine.store.recent(id, since_ms(shard), after, done);
+            pages.push((shard as usize, receiver));
+        }
+        for (shard, page) in pages {
+            let (entries, next) = page.recv().unwrap().unwrap();
+            found[shard].extend(entries.into_iter().map(|it| it.entry.id()));
+            after[shard] = next;
+        }
+    }
+    for shard in shards {
+        let is_in =
+            |n: &u64| shard_of(*n) == shard && donation(*n).recorded_at_ms >= since_ms(shard);
+        let expected: Vec<_> = (0..5000).filter(is_in).map(id).collect();
+        assert_eq!(found[shard as usize], expected, "shard {shard}");
+    }
 }
 
 pub fn campaigns_change_by_version(engine: &Engine) {
