@@ -1,6 +1,7 @@
 //! The answers to a router's calls. They come from the threads of store and broker; however many come at once, they
 //! wake the router once, and are handled in one go.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::prelude::{Addr, Message};
@@ -44,8 +45,8 @@ impl Completions {
         }
     }
 
-    /// All that came.
-    pub(crate) fn take(&self) -> Vec<Completed> {
-        self.completed.take()
+    /// Moves all that came behind what is `left` from before.
+    pub(crate) fn take(&self, left: &mut VecDeque<Completed>) {
+        self.completed.take(left);
     }
 }

@@ -414,7 +414,7 @@ impl Handler<Look> for GatewayActor {
     type Result = ();
 
     fn handle(&mut self, _: Look, ctx: &mut Self::Context) {
-        self.arrived.extend(self.arrivals.take());
+        self.arrivals.take(&mut self.arrived);
         let (now, now_boot_ms) = (Instant::now(), self.world.clock.boot_ms());
         while let Some(arrival) = self.arrived.pop_front() {
             match arrival {

@@ -130,8 +130,8 @@ struct Guard<A, F>
 where
     A: Actor<Context = Context<A>> + Supervised,
 {
-    /// `None` once it ended.
-    context: Option<ContextFut<A, Context<A>>>,
+    /// `None` once it ended. Boxed: tokio aligns a task to 128 bytes, and what does not fill them is lost.
+    context: Option<Box<ContextFut<A, Context<A>>>>,
     policy: &'static Policy,
     report: F,
     /// `None` as long as it never crashed: of a million actors nearly all.
@@ -164,7 +164,7 @@ where
             let Some(context) = &mut this.context else {
                 return Poll::Ready(());
             };
-            match caught(|| Pin::new(context).poll(cx)) {
+            match caught(|| Pin::new(context.as_mut()).poll(cx)) {
                 Ok(polled) => {
                     ready!(polled);
                     this.end(Report::Stopped);
@@ -182,7 +182,7 @@ where
 {
     fn new(context: ContextFut<A, Context<A>>, policy: &'static Policy, report: F) -> Self {
         Self {
-            context: Some(context),
+            context: Some(Box::new(context)),
             policy,
             report,
             trouble: None,
@@ -257,7 +257,7 @@ where
 
 /// Drops an actor. What its destructors throw ends here; no hook of a crashed one is called, since its state may be
 /// anything.
-fn retire<A>(context: Option<ContextFut<A, Context<A>>>, crashed: bool)
+fn retire<A>(context: Option<Box<ContextFut<A, Context<A>>>>, crashed: bool)
 where
     A: Actor<Context = Context<A>>,
 {

@@ -293,7 +293,7 @@ impl Router {
     /// Handles the answers that came, one by one.
     fn complete(&mut self) {
         let Some(shard) = &self.shard else { return };
-        self.completed.extend(shard.completions.take());
+        shard.completions.take(&mut self.completed);
         while let Some(completed) = self.completed.pop_front() {
             match completed {
                 Completed::Published(published) => self.published(published),

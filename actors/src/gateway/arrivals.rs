@@ -1,6 +1,7 @@
 //! What arrives at the gateway actor: permitted sends, and calls that came back. However many come at once, they wake
 //! the actor once.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::WeakAddr;
@@ -54,9 +55,9 @@ impl Receiver {
         Self(Arc::new(Arrivals::new()))
     }
 
-    /// All that arrived, in order.
-    pub(super) fn take(&self) -> Vec<Arrival> {
-        self.0.take()
+    /// Moves all that arrived behind what is `left` from before.
+    pub(super) fn take(&self, left: &mut VecDeque<Arrival>) {
+        self.0.take(left);
     }
 
     pub(super) fn landings(&self, actor: &Addr<GatewayActor>) -> Landings {
