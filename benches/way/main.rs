@@ -46,10 +46,11 @@ fn main() {
     if is_only("whole") {
         let measured = whole::run(&runtimes, donations, Load::full(0));
         return println!(
-            "the whole way: {:.0}/s, {:.1} µs of CPU each, {:?}",
+            "the whole way: {:.0}/s, {:.1} µs of CPU each, {:?}, wakes {:?}",
             measured.per_s,
             measured.cpu_us,
-            rounded(&measured.stages_us)
+            rounded(&measured.stages.us, 10.0),
+            rounded(&measured.stages.wakes, 100.0)
         );
     }
     if is_only("latency") {
@@ -63,10 +64,11 @@ fn main() {
     if is_only("alone") {
         let measured = runtime::run(&runtimes, &records, &unlimited());
         return println!(
-            "the runtime alone: {:.0}/s, {:.1} µs of CPU each, {:?}",
+            "the runtime alone: {:.0}/s, {:.1} µs of CPU each, {:?}, wakes {:?}",
             measured.per_s,
             measured.cpu_us,
-            rounded(&measured.stages_us)
+            rounded(&measured.stages.us, 10.0),
+            rounded(&measured.stages.wakes, 100.0)
         );
     }
     let bytes_per_active_user = memory::bytes_per_active_user(&runtimes);
@@ -105,8 +107,12 @@ fn main() {
         "whole_way_20ms_per_s": at_20_ms.per_s.round(),
         "cpu_us_per_donation": round(at_0_ms.cpu_us),
         "stages_us": {
-            "alone": rounded(&alone.stages_us),
-            "whole_way": rounded(&at_0_ms.stages_us),
+            "alone": rounded(&alone.stages.us, 10.0),
+            "whole_way": rounded(&at_0_ms.stages.us, 10.0),
+        },
+        "stages_wakes": {
+            "alone": rounded(&alone.stages.wakes, 100.0),
+            "whole_way": rounded(&at_0_ms.stages.wakes, 100.0),
         },
         "bytes_per_active_user": bytes_per_active_user.round(),
         "latency_ms_20ms": at_20_ms.latency_ms,
@@ -153,8 +159,13 @@ fn median<T>(mut run: impl FnMut() -> T, by: impl Fn(&T) -> f64) -> T {
     runs.swap_remove(ROUNDS / 2)
 }
 
-fn rounded(stages_us: &Stages) -> Stages {
-    (stages_us.iter().map(|(stage, us)| (*stage, round(*us)))).collect()
+/// To so many parts of one.
+fn rounded(stages: &Stages, parts: f64) -> Stages {
+    let rounded = |number: &f64| (number * parts).round() / parts;
+    (stages
+        .iter()
+        .map(|(stage, number)| (*stage, rounded(number))))
+    .collect()
 }
 
 fn round(us: f64) -> f64 {

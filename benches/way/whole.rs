@@ -9,7 +9,7 @@ use almoner::simulator::Profile;
 use almoner_loadtest::{Answerer, LatencyMs, Scenario, Traffic, Watch};
 
 use crate::pace;
-use crate::stages::{Sample, Stages};
+use crate::stages::{Sample, Used};
 
 /// What one run of the whole way measured.
 pub struct Measured {
@@ -17,8 +17,8 @@ pub struct Measured {
     pub per_s: f64,
     /// CPU of the whole process for each request, in microseconds: broker, simulator, publisher and reader included.
     pub cpu_us: f64,
-    /// The same by stage: the main thread publishes for the people.
-    pub stages_us: Stages,
+    /// The same by stage, and the wakes: the main thread publishes for the people.
+    pub stages: Used,
     /// From being published to the end.
     pub latency_ms: LatencyMs,
 }
@@ -94,7 +94,7 @@ pub fn run(runtimes: &Runtimes, donations: u64, load: Load) -> Measured {
     let elapsed_s = (watching.now_us() - began_us) as f64 / 1e6;
     let cpu_us = (crate::cpu::process_us() - cpu_before_us) as f64;
     let requests = watching.lock().summary().sent.total() as f64;
-    let stages_us = before.since(requests);
+    let stages = before.since(requests);
     drop(follower);
     let books = stage.app.store.books().expect("books");
     stage.app.stop();
@@ -109,7 +109,7 @@ pub fn run(runtimes: &Runtimes, donations: u64, load: Load) -> Measured {
     Measured {
         per_s: requests / elapsed_s,
         cpu_us: cpu_us / requests,
-        stages_us,
+        stages,
         latency_ms: summary.latency_ms,
     }
 }
