@@ -648,7 +648,7 @@ pub fn windows_that_are_read_together_are_each_shards_own(engine: &Engine) {
     for shard in shards.clone() {
         engine.claim(shard);
     }
-    let accepted: Vec<_> = (0..5000)
+    let accepted: Vec<_> = (0..20_000)
         .map(|n| {
             let mut write = charging(&donation(n));
             write.shard = Shard(shard_of(n));
@@ -685,7 +685,7 @@ pub fn windows_that_are_read_together_are_each_shards_own(engine: &Engine) {
     for shard in shards {
         let is_in =
             |n: &u64| shard_of(*n) == shard && donation(*n).recorded_at_ms >= since_ms(shard);
-        let expected: Vec<_> = (0..5000).filter(is_in).map(id).collect();
+        let expected: Vec<_> = (0..20_000).filter(is_in).map(id).collect();
         assert_eq!(found[shard as usize], expected, "shard {shard}");
     }
 }

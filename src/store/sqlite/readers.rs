@@ -13,8 +13,8 @@ use almoner_domain::donation::PendingKind;
 use almoner_domain::ids::{CampaignId, DonationId, Shard};
 use rusqlite::{Connection, Row};
 
-use super::campaigns::{AsOf, Campaigns};
-use super::recent::{self, RecentDone, RecentRead};
+use super::campaigns::Campaigns;
+use super::recent::{RecentDone, RecentRead, Windows};
 use super::rows::{self, donation_columns};
 use super::schema;
 
@@ -64,31 +64,6 @@ impl Read {
             Self::Unfinished(_, done) => done.call(Err(error)),
         }
     }
-
-    fn answer(self, connection: &Connection, campaigns: &Campaigns, as_of: AsOf) {
-        match self {
-            Self::Load(id, row, done) => {
-                let found = match row {
-                    Some(row) => rows::by_row(connection, row),
-                    None => rows::by_key(connection, id),
-                };
-                // A row that was undone may have become another donation's.
-                let found = found.map(|it| it.filter(|it| it.donation.request.id == id));
-                done.call(found.map_err(failed));
-            }
-            Self::Campaign(id, done) => {
-                let found = rows::campaign(connection, &id).map(|found| found.map(Arc::new));
-                if let Ok(Some(campaign)) = &found {
-                    campaigns.keep(campaign, as_of);
-                }
-                done.call(found.map_err(failed));
-            }
-            Self::Recent(read, done) => recent::answer(connection, vec![(read, done)]),
-            Self::Unfinished(read, done) => {
-                done.call(unfinished(connection, &read).map_err(failed));
-            }
-        }
-    }
 }
 
 pub(super) fn failed(error: impl Display) -> StoreError {
@@ -98,32 +73,39 @@ pub(super) fn failed(error: impl Display) -> StoreError {
 /// See the file's head.
 pub(super) struct Readers {
     queue: Option<SyncSender<Read>>,
-    campaigns: Arc<Campaigns>,
+    shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// What the threads share.
+#[derive(Default)]
+struct Shared {
+    campaigns: Campaigns,
+    windows: Windows,
 }
 
 impl Readers {
     pub(super) fn start(database: &Path) -> std::io::Result<Self> {
         let (queue, reads) = sync_channel(QUEUE_MAX);
         let reads = Arc::new(Mutex::new(reads));
-        let campaigns = Arc::new(Campaigns::default());
+        let shared = Arc::<Shared>::default();
         let threads = (0..THREADS).map(|_| {
             let (reads, database) = (Arc::clone(&reads), database.to_path_buf());
-            let campaigns = Arc::clone(&campaigns);
+            let shared = Arc::clone(&shared);
             std::thread::Builder::new()
                 .name("store-reader".into())
-                .spawn(move || serve(&reads, &database, &campaigns))
+                .spawn(move || serve(&reads, &database, &shared))
         });
         Ok(Self {
             queue: Some(queue),
-            campaigns: Arc::clone(&campaigns),
+            shared: Arc::clone(&shared),
             threads: threads.collect::<Result<_, _>>()?,
         })
     }
 
     /// Campaigns that were read lately.
     pub(super) fn campaigns(&self) -> &Campaigns {
-        &self.campaigns
+        &self.shared.campaigns
     }
 
     /// Hands on a read, or says at once why not.
@@ -147,7 +129,7 @@ impl Drop for Readers {
     }
 }
 
-fn serve(reads: &Mutex<Receiver<Read>>, database: &Path, campaigns: &Campaigns) {
+fn serve(reads: &Mutex<Receiver<Read>>, database: &Path, shared: &Shared) {
     let mut connection = None;
     let mut batch = Vec::new();
     while take(reads, &mut batch) {
@@ -163,7 +145,7 @@ fn serve(reads: &Mutex<Receiver<Read>>, database: &Path, campaigns: &Campaigns) 
             };
         }
         if let Some(connection) = &connection {
-            answer(connection, campaigns, &mut batch);
+            answer(connection, shared, &mut batch);
         }
     }
 }
@@ -179,23 +161,45 @@ fn take(reads: &Mutex<Receiver<Read>>, batch: &mut Vec<Read>) -> bool {
     true
 }
 
-/// Answers the reads in one transaction: at the beginning of each, the pages that a reader has cached are thrown away if
-/// the writer has committed.
-fn answer(connection: &Connection, campaigns: &Campaigns, batch: &mut Vec<Read>) {
+/// Answers the reads: in one transaction, since at the beginning of each the pages that a reader has cached are thrown away
+/// if the writer has committed. Windows come after it: with them those are answered that are asked for meanwhile.
+fn answer(connection: &Connection, shared: &Shared, batch: &mut Vec<Read>) {
     // Asked for first: what the transaction sees is at least as new.
-    let as_of = campaigns.as_of();
+    let as_of = shared.campaigns.as_of();
     // Where it cannot begin, each read stands alone, and says what the matter is.
-    let _together = (batch.len() > 1).then(|| connection.unchecked_transaction());
+    let together = (batch.len() > 1).then(|| connection.unchecked_transaction());
     let mut windows = Vec::new();
     for read in batch.drain(..) {
         match read {
+            Read::Load(id, row, done) => done.call(load(connection, id, row).map_err(failed)),
+            Read::Campaign(id, done) => {
+                let found = rows::campaign(connection, &id).map(|found| found.map(Arc::new));
+                if let Ok(Some(campaign)) = &found {
+                    shared.campaigns.keep(campaign, as_of);
+                }
+                done.call(found.map_err(failed));
+            }
             Read::Recent(read, done) => windows.push((read, done)),
-            read => read.answer(connection, campaigns, as_of),
+            Read::Unfinished(read, done) => {
+                done.call(unfinished(connection, &read).map_err(failed));
+            }
         }
     }
-    if !windows.is_empty() {
-        recent::answer(connection, windows);
-    }
+    drop(together);
+    shared.windows.answer(connection, windows);
+}
+
+fn load(
+    connection: &Connection,
+    id: DonationId,
+    row: Option<RowId>,
+) -> rusqlite::Result<Option<Box<Recorded>>> {
+    let found = match row {
+        Some(row) => rows::by_row(connection, row),
+        None => rows::by_key(connection, id),
+    };
+    // A row that was undone may have become another donation's.
+    found.map(|it| it.filter(|it| it.donation.request.id == id))
 }
 
 /// Those without a pending row come first, their cursor's first number is the least there is; then by due time.

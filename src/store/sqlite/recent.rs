@@ -1,5 +1,7 @@
 //! The windows of doubles, read for all shards that ask together: their rows lie between each other's, so that one pass
-//! serves them all. A start asks for every shard's.
+//! serves them all. A start asks for every shard's. While one reader passes, who asks waits for its next pass.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use almoner_actors::ports::{Cursor, Done, StoreError, WindowEntry};
 use almoner_domain::donation::{PendingKind, State};
@@ -9,8 +11,11 @@ use almoner_domain::money::{Currency, Money};
 use rusqlite::{Connection, Row};
 
 use super::codes::Code;
-use super::readers::{PAGE_ROWS, Page, failed};
+use super::readers::{Page, failed};
 use super::rows::{optional_code, parsed, unreadable};
+
+/// The most entries of a page: they are small, and each page is a round through router and writer.
+const PAGE_ROWS: usize = 4000;
 
 /// What to read of a shard's window.
 pub(super) struct RecentRead {
@@ -28,8 +33,64 @@ impl RecentRead {
     }
 }
 
+/// See the file's head.
+#[derive(Default)]
+pub(super) struct Windows(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    asked: Vec<(RecentRead, RecentDone)>,
+    is_passing: bool,
+}
+
+impl Windows {
+    /// Answers these reads, and those that come meanwhile; or leaves them to the reader that passes already.
+    pub(super) fn answer(&self, connection: &Connection, reads: Vec<(RecentRead, RecentDone)>) {
+        self.lock().asked.extend(reads);
+        while let Some(pass) = self.begin() {
+            pass.answer(connection);
+        }
+    }
+
+    /// The next pass, if there is something to read and nobody passes.
+    fn begin(&self) -> Option<Pass<'_>> {
+        let mut state = self.lock();
+        if state.is_passing || state.asked.is_empty() {
+            return None;
+        }
+        state.is_passing = true;
+        let asked = std::mem::take(&mut state.asked);
+        Some(Pass {
+            windows: self,
+            asked,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One pass. It is over when it is dropped, also by a panic.
+struct Pass<'w> {
+    windows: &'w Windows,
+    asked: Vec<(RecentRead, RecentDone)>,
+}
+
+impl Pass<'_> {
+    fn answer(mut self, connection: &Connection) {
+        answer(connection, std::mem::take(&mut self.asked));
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        self.windows.lock().is_passing = false;
+    }
+}
+
 /// Answers all with the rows of one pass, which ends where the first page is full.
-pub(super) fn answer(connection: &Connection, asked: Vec<(RecentRead, RecentDone)>) {
+fn answer(connection: &Connection, asked: Vec<(RecentRead, RecentDone)>) {
     let (reads, dones): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
     match pages(connection, &reads) {
         Ok(pages) => (dones.into_iter().zip(pages)).for_each(|(done, page)| done.call(Ok(page))),
