@@ -22,6 +22,9 @@ mod memory;
 mod pace;
 mod recovery;
 mod scene;
+#[path = "../support/threads.rs"]
+#[allow(dead_code, reason = "others need more of it")]
+mod threads;
 
 use crate::scene::Scene;
 

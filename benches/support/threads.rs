@@ -1,4 +1,4 @@
-//! The CPU time of this process' threads, from `/proc`.
+//! The CPU time of a process' threads, from `/proc`.
 
 /// A thread that has not ended.
 pub struct Thread {
@@ -11,13 +11,13 @@ pub struct Thread {
     pub wakes: u64,
 }
 
-/// All of them.
-pub fn all() -> impl Iterator<Item = Thread> {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc/self/task");
-    tasks.filter_map(|task| {
+/// Those of a process, which is a number or `self`.
+pub fn of(process: &str) -> impl Iterator<Item = Thread> {
+    let folder = format!("/proc/{process}/task");
+    let tasks = std::fs::read_dir(&folder).expect("the process's threads");
+    tasks.filter_map(move |task| {
         let id = task.ok()?.file_name().to_str()?.parse().ok()?;
-        let read =
-            |file: &str| std::fs::read_to_string(format!("/proc/self/task/{id}/{file}")).ok();
+        let read = |file: &str| std::fs::read_to_string(format!("{folder}/{id}/{file}")).ok();
         let sums = read("schedstat")?;
         // On a core, waiting for one, how often.
         let mut sums = sums.split_whitespace().map_while(|sum| sum.parse().ok());

@@ -27,7 +27,9 @@ impl Sample {
     /// As of now.
     pub fn take() -> Self {
         Self {
-            threads: threads::all().map(|thread| (thread.id, thread)).collect(),
+            threads: threads::of("self")
+                .map(|thread| (thread.id, thread))
+                .collect(),
             process_us: crate::cpu::process_us(),
         }
     }
