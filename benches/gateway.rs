@@ -138,6 +138,7 @@ fn donation(n: u64) -> Arc<Donation> {
             partition: 0,
             offset: n as i64,
         },
+        shard_offset: n as i64,
         recorded_at_ms: 1_790_000_000_000,
         accepted_at_ms: 1_790_000_000_000,
         body_version: 1,

@@ -206,6 +206,7 @@ impl Makings {
                 partition: 0,
                 offset: n as i64,
             },
+            shard_offset: n as i64,
             recorded_at_ms: now_ms as i64,
             accepted_at_ms: now_ms as i64,
             body_version: 1,

@@ -106,6 +106,7 @@ pub fn all_fields_come_back_equal(engine: &Engine) {
             })),
             ..donation(2).request.clone()
         },
+        shard_offset: place(2).offset + 40, // it was forwarded
         body_version: u16::MAX,
         trace: Some(Arc::new(Trace {
             traceparent: Some("00-1-2-03".into()),
@@ -581,11 +582,18 @@ pub fn donations_accepted_during_paging_do_no_harm(engine: &Engine) {
 pub fn the_window_has_what_counts_for_doubles(engine: &Engine) {
     engine.claim(0);
     engine.claim(1);
+    let given = |n: u64| {
+        let mut given = donation(n);
+        if n.is_multiple_of(3) {
+            Arc::make_mut(&mut given).shard_offset += 40; // it was forwarded
+        }
+        given
+    };
     let accepted: Vec<_> = (0..2000)
         .map(|n| {
             let mut write = match n % 5 {
-                0 => held(&donation(n), START_MS),
-                _ => charging(&donation(n)),
+                0 => held(&given(n), START_MS),
+                _ => charging(&given(n)),
             };
             write.shard = Shard(u32::from(n % 7 == 6));
             let (done, receiver) = answer();
@@ -605,7 +613,7 @@ pub fn the_window_has_what_counts_for_doubles(engine: &Engine) {
             let (done, receiver) = answer();
             engine
                 .store
-                .finish(finish_write(&donation(n), row, finish), done);
+                .finish(finish_write(&given(n), row, finish), done);
             Some(receiver)
         })
         .collect();
@@ -620,7 +628,7 @@ pub fn the_window_has_what_counts_for_doubles(engine: &Engine) {
                 1 => Standing::Counted,
                 _ => Standing::Open,
             };
-            let given = donation(n);
+            let given = given(n);
             let entry = Entry::new(&given.request, Read::of(&given), standing);
             (given.request.user_id.clone(), entry)
         })

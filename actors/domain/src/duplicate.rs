@@ -33,7 +33,7 @@ impl Read {
     pub fn of(donation: &Donation) -> Self {
         Self {
             at_ms: donation.recorded_at_ms,
-            offset: donation.place.offset,
+            offset: donation.shard_offset,
         }
     }
 }

@@ -8,12 +8,14 @@ mod surplus;
 
 mod crashes;
 mod crowds;
+mod forwarded;
 mod handover;
 mod happy;
 mod history;
 mod holds;
 mod limits;
 mod panics;
+mod passivation;
 mod repeats;
 mod supervision;
 mod unknown;

@@ -228,8 +228,8 @@ fn unfinished(
     let mut last = after;
     let mut found = statement.query((read.shard.0, after.0, after.1, room))?;
     while let Some(row) = found.next()? {
-        last = Cursor(row.get(18)?, row.get(0)?);
-        page.push(unfinished_row(row, last.0, Some(rows::code(row, 19)?))?);
+        last = Cursor(row.get(19)?, row.get(0)?);
+        page.push(unfinished_row(row, last.0, Some(rows::code(row, 20)?))?);
     }
     let next = (page.len() == PAGE_ROWS).then_some(last);
     Ok((page, next))

@@ -105,7 +105,7 @@ fn pages(
     let mut pages: Vec<Vec<WindowEntry>> = reads.iter().map(|_| Vec::new()).collect();
     let mut statement = connection.prepare_cached(
         "SELECT d.seq, d.shard, d.recorded_at_ms, d.id, d.user_id, d.campaign_id, d.amount_minor, d.currency, \
-         d.\"offset\", f.state, CASE WHEN f.state IS NULL THEN (SELECT kind FROM pending p WHERE p.seq = d.seq) END \
+         coalesce(d.shard_offset, d.\"offset\"), f.state, CASE WHEN f.state IS NULL THEN (SELECT kind FROM pending p WHERE p.seq = d.seq) END \
          FROM donation d LEFT JOIN finish f ON f.seq = d.seq \
          WHERE d.seq > ?1 AND d.recorded_at_ms >= ?2 AND (f.state IS NULL OR f.state = ?3) ORDER BY d.seq",
     )?;
