@@ -160,6 +160,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(SqliteStore::open(&config.store.path)?);
+        tracing::debug!("the store is open");
         let gateway_options = gateway_options(config);
         let io = runtimes.gateway.handle().clone();
         let gateway = Arc::new(StripeGateway::new(&gateway_options, io)?);
@@ -183,6 +184,7 @@ impl App {
         }
         let letters = Arc::clone(&store) as Arc<dyn Letters>;
         let outcomes = Arc::new(KafkaOutcomes::start(&kafka, letters)?);
+        tracing::debug!("the topics are checked");
         let campaigns = read_campaigns(&kafka, &store, &outcomes)?;
         let prepared = Prepared::new(&kafka)?;
 
@@ -201,6 +203,7 @@ impl App {
             alarms: alarm,
         });
         let intake = start_actors(&world, runtimes, kafka.topics.requests.as_str().into());
+        tracing::debug!("the campaigns are read, and the group is joined");
         let consumer = prepared.start(Box::new(intake), clock)?;
         Ok(Self {
             world,

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::donation::Donation;
 use crate::ids::DonationId;
+use crate::money::{Currency, Money};
 use crate::request::DonationRequest;
 
 /// How a donation counts towards doubles.
@@ -63,25 +64,34 @@ impl Entry {
     /// What is kept of a request. If it is held, its user is asked.
     #[must_use]
     pub fn new(request: &DonationRequest, read: Read, standing: Standing) -> Self {
+        let campaign_id = request.campaign_id.as_str();
+        Self::of(request.id, campaign_id, request.amount, read, standing)
+    }
+
+    /// The same, where no more of the request is at hand.
+    #[must_use]
+    pub fn of(
+        id: DonationId,
+        campaign_id: &str,
+        amount: Money,
+        read: Read,
+        standing: Standing,
+    ) -> Self {
         Self {
-            id: request.id,
-            hash: hash(request),
+            id,
+            hash: hash(campaign_id, amount.currency()),
             offset: low_bits(read.offset),
-            amount_minor: request.amount.amount_minor(),
+            amount_minor: amount.amount_minor(),
             at_ms_and_standing: read.at_ms.saturating_mul(1 << LOW_BITS) & !LOW_MASK
                 | standing.bits(),
         }
-        .asked_if(standing == Standing::Held)
+        .confirmed_if(standing == Standing::Held)
     }
 
-    /// The same, where the user was asked whether it is meant, and said yes.
+    /// The same; where it is confirmed, the user was asked whether it is meant, and said yes.
     #[must_use]
-    pub fn confirmed(self) -> Self {
-        self.asked_if(true)
-    }
-
-    fn asked_if(mut self, is_asked: bool) -> Self {
-        self.at_ms_and_standing |= if is_asked { ASKED } else { 0 };
+    pub fn confirmed_if(mut self, is_confirmed: bool) -> Self {
+        self.at_ms_and_standing |= if is_confirmed { ASKED } else { 0 };
         self
     }
 
@@ -147,15 +157,13 @@ fn low_bits(offset: i64) -> u32 {
 }
 
 /// The hash of campaign and currency (FNV-1a, 64 bits folded to 32): the same after every restart and on every machine.
-fn hash(request: &DonationRequest) -> u32 {
+fn hash(campaign_id: &str, currency: Currency) -> u32 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
-    let campaign = request.campaign_id.as_str().bytes();
-    let currency = request.amount.currency().code().bytes();
     // A slash is in no campaign's id, so no campaign and currency run into another pair.
-    let hash = campaign
+    let hash = (campaign_id.bytes())
         .chain([b'/'])
-        .chain(currency)
+        .chain(currency.code().bytes())
         .fold(BASIS, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(PRIME)
         });
@@ -181,7 +189,8 @@ impl Window {
         if self.is_empty() {
             return None;
         }
-        let (hash, amount_minor) = (hash(request), request.amount.amount_minor());
+        let hash = hash(request.campaign_id.as_str(), request.amount.currency());
+        let amount_minor = request.amount.amount_minor();
         self.entries
             .iter()
             .filter(|entry| {

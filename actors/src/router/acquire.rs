@@ -125,6 +125,7 @@ impl Router {
 
     fn begin_reading(&mut self, claimed: &Claimed, ctx: &mut Context<Self>) {
         let Some(shard) = &self.shard else { return };
+        tracing::debug!(shard = %self.id, "shard claimed");
         shard.epoch.set(claimed.epoch);
         shard
             .stream_ms
@@ -135,28 +136,16 @@ impl Router {
     }
 
     fn put_recent(&mut self, entries: Vec<WindowEntry>) {
-        for WindowEntry {
-            donation,
-            is_open,
-            is_held,
-            is_answered,
-        } in entries
-        {
-            let standing = match (is_held, is_open) {
-                (true, _) => Standing::Held,
-                (false, true) => Standing::Open,
-                (false, false) => Standing::Counted,
-            };
-            self.put_window(&donation, standing, is_answered);
+        for WindowEntry { user_id, entry } in entries {
+            let slot = self.slots.slot(&user_id);
+            slot.window.borrow_mut().insert(entry);
         }
     }
 
     fn put_window(&mut self, donation: &Donation, standing: Standing, is_answered: bool) {
         let slot = self.slots.slot(&donation.request.user_id);
-        let mut entry = Entry::new(&donation.request, Read::of(donation), standing);
-        if is_answered {
-            entry = entry.confirmed();
-        }
+        let entry = Entry::new(&donation.request, Read::of(donation), standing);
+        let entry = entry.confirmed_if(is_answered);
         slot.window.borrow_mut().insert(entry);
     }
 
@@ -245,7 +234,10 @@ impl Handler<RecentPage> for Router {
                 self.put_recent(entries);
                 match next {
                     Some(next) => self.read_recent(next, ctx),
-                    None => self.read_unfinished(Cursor::default(), ctx),
+                    None => {
+                        tracing::debug!(shard = %self.id, users = self.slots.len(), "windows filled");
+                        self.read_unfinished(Cursor::default(), ctx);
+                    }
                 }
             }
             Err(_) => self.again_later(Again::ReadRecent(after)),

@@ -101,10 +101,7 @@ impl User {
             None if is_held => Standing::Held,
             None => Standing::Open,
         };
-        let mut entry = Entry::new(&donation.request, Read::of(donation), standing);
-        if recorded.answered_by.is_some() {
-            entry = entry.confirmed();
-        }
-        window.insert(entry);
+        let entry = Entry::new(&donation.request, Read::of(donation), standing);
+        window.insert(entry.confirmed_if(recorded.answered_by.is_some()));
     }
 }

@@ -125,6 +125,7 @@ impl ConsumerContext for GroupEvents {
             .iter()
             .map(|element| element.partition())
             .collect();
+        tracing::debug!(target: "almoner::kafka", count = partitions.len(), ?code, "the assignment changes");
         let change = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             Change::Assign
         } else {

@@ -277,7 +277,7 @@ pub(super) fn to_blob(value: &impl Serialize) -> rusqlite::Result<Vec<u8>> {
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
-fn unreadable(column: usize, why: impl Display) -> rusqlite::Error {
+pub(super) fn unreadable(column: usize, why: impl Display) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Null, why.to_string().into())
 }
 

@@ -124,7 +124,7 @@ fn nor_once_that_is_confirmed() {
     window.settle(double.id, Settled::Counted);
     check(&window);
     for standing in [Standing::Open, Standing::Counted] {
-        let read_from_the_store = Entry::new(&double, read(8), standing).confirmed();
+        let read_from_the_store = Entry::new(&double, read(8), standing).confirmed_if(true);
         check(&[read_from_the_store].into_iter().collect());
         assert_eq!(read_from_the_store.at_ms(), 1_000);
         assert_eq!(read_from_the_store.standing(), standing);
@@ -145,7 +145,7 @@ fn the_latest_is_named() {
 fn the_hash_is_the_same_after_every_restart() {
     let hash_64: u64 = 6_122_577_266_160_686_187;
     let folded = (hash_64 ^ (hash_64 >> 32)) as u32;
-    assert_eq!(hash(&request(1, "c-1", "EUR", 5)), folded);
+    assert_eq!(hash("c-1", Currency::from_code("EUR").unwrap()), folded);
 }
 
 /// One thing that happens to a user.
