@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::mutate::Mutator;
+use super::mutate::Mutator;
 
 /// What became of an input, in so many words that inputs which took another way have another one.
 pub type Fate = String;
@@ -146,9 +146,7 @@ fn files(folder: &Path, prefix: &str) -> Vec<Vec<u8>> {
 
 fn write_down(name: &str, input: &[u8]) -> PathBuf {
     use sha2::Digest as _;
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("fuzz")
-        .join(name);
+    let folder = std::env::temp_dir().join("almoner-fuzz").join(name);
     std::fs::create_dir_all(&folder).unwrap();
     let hash = sha2::Sha256::digest(input);
     let stem: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
