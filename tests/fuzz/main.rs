@@ -12,6 +12,7 @@ mod cards;
 mod config;
 mod explore;
 mod intake;
+mod journal;
 mod mutate;
 mod requests;
 mod stored;

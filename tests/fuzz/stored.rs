@@ -12,14 +12,17 @@ use almoner_domain::request::{DonationRequest, Information};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::bounds::within;
+use crate::bounds::within_bytes;
 use crate::explore::{Fate, Target, fate, golden_blob};
+
+/// For a list whose length is claimed, serde reserves a megabyte at the most; a progress has two lists.
+const BYTES_MAX: u64 = 3 << 20;
 
 /// What it was read as; written and read again, it is the same.
 fn read<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(
     bytes: &[u8],
 ) -> Result<T, Fate> {
-    let value: T = within(bytes.len(), || rmp_serde::from_slice(bytes))
+    let value: T = within_bytes(BYTES_MAX, || rmp_serde::from_slice(bytes))
         .map_err(|error| fate(&format!("refused {error}")))?;
     let again = rmp_serde::to_vec_named(&value).unwrap();
     assert_eq!(rmp_serde::from_slice::<T>(&again).as_ref().unwrap(), &value);
