@@ -10,7 +10,6 @@ mod crashes;
 mod crowds;
 mod handover;
 mod happy;
-mod history;
 mod holds;
 mod limits;
 mod panics;
