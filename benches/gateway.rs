@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 #[path = "support/threads.rs"]
+#[allow(dead_code, reason = "others need more of it")]
 mod threads;
 
 use std::sync::Arc;
@@ -137,6 +138,7 @@ fn donation(n: u64) -> Arc<Donation> {
             partition: 0,
             offset: n as i64,
         },
+        shard_offset: n as i64,
         recorded_at_ms: 1_790_000_000_000,
         accepted_at_ms: 1_790_000_000_000,
         body_version: 1,
@@ -146,6 +148,6 @@ fn donation(n: u64) -> Arc<Donation> {
 
 /// User and system time of this process' threads whose names begin so, in microseconds.
 fn cpu_us(name: &str) -> u64 {
-    let ours = threads::all().filter(|(_, thread, _)| thread.starts_with(name));
-    ours.map(|(_, _, ns)| ns / 1000).sum()
+    let ours = threads::of("self").filter(|thread| thread.name.starts_with(name));
+    ours.map(|thread| thread.ns / 1000).sum()
 }

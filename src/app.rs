@@ -1,6 +1,7 @@
 //! One instance: everything is made here, in the order in which it is needed, and stopped in the opposite one.
 
 mod key_probe;
+mod read_on;
 mod restore;
 mod settings;
 mod vitals;
@@ -13,13 +14,14 @@ use std::time::Duration;
 use actix_rt::{Arbiter, System, SystemRunner};
 use almoner_actors::gateway::GatewayActor;
 use almoner_actors::intake::ShardIntake;
-use almoner_actors::ports::{Clock, Done, Gateway, Letters, Outcomes, Store};
+use almoner_actors::ports::{Clock, Done, Gateway, Letters, Outcomes, Store, StoreError};
 use almoner_actors::telemetry::Telemetry;
 use almoner_actors::watchers::Watchers;
 use almoner_actors::world::{Alarm, Credits, World};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+pub(crate) use read_on::read_on_from;
 pub use restore::RestoreError;
 pub use settings::{StartFlags, settings_of};
 pub use vitals::Vitals;
@@ -35,12 +37,11 @@ use crate::kafka::consumer::{Consumer, Prepared};
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::{KafkaOptions, Topics};
 use crate::kafka::outcomes::KafkaOutcomes;
-use crate::kafka::positions::{Position, Positions};
-use crate::kafka::topics;
+use crate::kafka::positions::Positions;
+use crate::kafka::topics::{self, METADATA_WITHIN};
 use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::wait::answered;
 
-/// How long the broker may take to say what topics it has.
-const METADATA_WITHIN: Duration = Duration::from_secs(10);
 /// How long the campaigns that the topic holds may take to be read.
 const CAMPAIGNS_WITHIN: Duration = Duration::from_secs(600);
 /// How long what was told may take to be acknowledged at the end.
@@ -75,7 +76,7 @@ pub enum StartError {
     Restore(#[from] RestoreError),
     /// The store could not begin another log.
     #[error("the store could not take the log for a new one: {0}")]
-    NewLog(almoner_actors::ports::StoreError),
+    NewLog(#[from] StoreError),
 }
 
 /// The runtimes of a process: one for all I/O but the gateway's, and an arbiter for each core, whose actors' I/O runs on
@@ -157,8 +158,9 @@ impl App {
     ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(SqliteStore::open(&config.store.path)?);
+        tracing::debug!("the store is open");
         if flags.new_log {
-            begin_new_log(&store)?;
+            answered(|done| store.raise_log_generation(done))?;
         }
         let gateway_options = gateway_options(config);
         let io = runtimes.gateway.handle().clone();
@@ -167,7 +169,7 @@ impl App {
         let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
         store.hold_to_partitions(partitions)?;
         if flags.new_log {
-            leave_old_log(&kafka, partitions)?;
+            leave_old_log(&store, &kafka, partitions)?;
         }
         let settings = settings_of(config, partitions, flags);
         if flags.after_restore {
@@ -183,6 +185,7 @@ impl App {
         }
         let letters = Arc::clone(&store) as Arc<dyn Letters>;
         let outcomes = Arc::new(KafkaOutcomes::start(&kafka, letters)?);
+        tracing::debug!("the topics are checked");
         let campaigns = read_campaigns(&kafka, &store, &outcomes)?;
         let prepared = Prepared::new(&kafka)?;
 
@@ -201,6 +204,7 @@ impl App {
             alarms: alarm,
         });
         let intake = start_actors(&world, runtimes, kafka.topics.requests.as_str().into());
+        tracing::debug!("the campaigns are read, and the group is joined");
         let consumer = prepared.start(Box::new(intake), clock)?;
         Ok(Self {
             world,
@@ -237,26 +241,16 @@ pub fn start_actors(world: &Arc<World>, runtimes: &Runtimes, topic: Arc<str>) ->
 }
 
 /// What the group has committed of the old log, beyond the new one's end, says nothing of the new one: it is read whole.
-fn leave_old_log(kafka: &KafkaOptions, partitions: u32) -> Result<(), KafkaError> {
+fn leave_old_log(
+    store: &SqliteStore,
+    kafka: &KafkaOptions,
+    partitions: u32,
+) -> Result<(), StartError> {
     let positions = Positions::new(kafka, partitions)?;
-    let is_old = |it: &Position| it.committed.is_some_and(|committed| committed > it.high);
-    let old = positions.read()?.into_iter().filter(is_old);
+    let read = positions.read()?;
+    let old = read.iter().filter(|it| it.beyond_end().is_some());
     let starts: Vec<_> = old.map(|it| (it.shard, it.low)).collect();
-    positions.move_to(&starts)
-}
-
-fn begin_new_log(store: &SqliteStore) -> Result<(), StartError> {
-    let (sender, raised) = mpsc::channel();
-    store.raise_log_generation(Done::new(move |result| {
-        // The receiver waits below.
-        let _ = sender.send(result);
-    }));
-    let stopped = almoner_actors::ports::StoreError::Stopped;
-    raised
-        .recv()
-        .unwrap_or(Err(stopped))
-        .map(drop)
-        .map_err(StartError::NewLog)
+    read_on_from(store, &positions, &starts)
 }
 
 /// Campaigns are known before the first donation is judged.

@@ -11,8 +11,8 @@ mod tables;
 pub use books::judge;
 pub use follow::Follower;
 pub use progress::{Now, Progress};
-pub use publish::Publisher;
-pub use stage::{Stage, StageError, StageOptions};
+pub use publish::{Publisher, publish_campaigns};
+pub use stage::{CLIENT_WAIT_MS, PARTITIONS, Stage, StageError, StageOptions};
 pub use tables::{Outcome, table};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -6,6 +6,8 @@
 mod answers;
 mod body;
 pub mod currency;
+#[cfg(test)]
+mod fixtures;
 mod form;
 mod list;
 mod lister;

@@ -20,5 +20,6 @@ mod offsets;
 pub mod options;
 pub mod outcomes;
 pub mod positions;
+mod repeats;
 pub mod telemetry;
 pub mod topics;

@@ -1,3 +1,4 @@
 //! The stores: what is durable.
 
 pub mod sqlite;
+pub(crate) mod wait;

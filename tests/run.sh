@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Every test of the project, one step after another: `tests/run.sh`, or some of them by name: `tests/run.sh format tests`.
+# By name alone: `tests/run.sh tls`, since it builds OpenSSL from source and much of the project a second time.
 #
 # It needs a Rust toolchain, a C and a C++ compiler and make; the outside judges need Python 3 and Go as well. What else is
 # needed is installed into .cache/. Where Python or Go is missing, what needs it is left out and said so; with CI=true that
@@ -66,6 +67,17 @@ stripe_mock() {
     grep -q '^test result: ok. 1 passed' <<<"$said" && return $result
 }
 
+# TLS to the broker, in a build that has it: with the machine's own OpenSSL where its headers are, which saves
+# most of the time.
+tls() {
+    local said result=0
+    pkg-config --exists openssl 2>/dev/null && export OPENSSL_NO_VENDOR=${OPENSSL_NO_VENDOR-1}
+    said=$("${cargo_test[@]}" --quiet --features kafka-tls --test kafka tls::) || result=1
+    echo "$said"
+    # Without a match cargo would be content with no test at all.
+    grep -q '^test result: ok. [1-9]' <<<"$said" && return $result
+}
+
 examples() {
     local python
     python=$(python_with examples/requirements.txt) && tests/examples.sh "$built" "$python"
@@ -85,6 +97,9 @@ step stripe "python3 go" "stripe-mock judges what our gateway client sends" \
     stripe_mock
 step examples "python3" "the README's examples publish to a running service and get their answers" \
     examples
+# By name alone.
+[ ${#wanted[@]} -eq 0 ] || step tls "perl" "TLS to the broker, in a build that has it" \
+    tls
 
 say "summary"
 printf '%s\n' "${report[@]:-no step has such a name: ${wanted[*]}}"

@@ -1,34 +1,35 @@
 //! From bytes to work: a record is decoded and checked on the consumer's thread, and handed to its shard's router in
 //! batches. What cannot be done is classified here, so that the router only carries it out.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use actix::prelude::Addr;
 use almoner_domain::dead_letter::{self, DeadLetter};
 use almoner_domain::donation::{Donation, Trace};
-use almoner_domain::ids::{Place, Shard};
+use almoner_domain::ids::{Place, Shard, UserId};
 use almoner_domain::outcome::Rejection;
 use almoner_domain::request::{self, HoldAnswer, Record, Refusal, Request};
 
 use crate::lease::Lease;
 use crate::ports::{Forward, RawRecord, TimestampType};
 use crate::router::Router;
-use crate::world::World;
+use crate::world::{Settings, World};
 
 mod assignment;
+mod forwarded;
 
 pub use assignment::ShardIntake;
+pub use forwarded::FORWARDED;
 
 /// The body version of a donation that the gateway cannot express: it is refused before anything is sent.
 pub const INEXPRESSIBLE: u16 = 0;
 
-/// The header of a record that was read on another partition: `topic/partition/offset`.
-pub const FORWARDED: &str = "almoner-forwarded";
-
 /// One record, read and checked.
 #[derive(Clone, Debug)]
 pub struct Incoming {
-    /// Its offset.
+    /// Its offset in its shard's log, of which the watermark is made. The places below are where the record stood
+    /// first, if it was forwarded.
     pub offset: i64,
     /// Its timestamp: stream time.
     pub stream_ms: i64,
@@ -72,7 +73,7 @@ impl Incoming {
     #[must_use]
     pub fn as_dead_letter(&self, world: &World, detail: &str) -> Option<DeadLetter> {
         match &self.asked {
-            Asked::Donate(donation) => Some(quarantined(world, donation, self.offset, detail)),
+            Asked::Donate(donation) => Some(quarantined(world, donation, detail)),
             Asked::AnswerHold {
                 hold,
                 confirmed,
@@ -88,15 +89,22 @@ impl Incoming {
     }
 }
 
-/// A donation that was never accepted, as a dead letter of the record at `offset`.
+/// A donation that was never accepted, as a dead letter.
 #[must_use]
-pub fn quarantined(world: &World, donation: &Donation, offset: i64, detail: &str) -> DeadLetter {
+pub fn quarantined(world: &World, donation: &Donation, detail: &str) -> DeadLetter {
     let request = Request::Donate(donation.request.clone());
-    let place = Place {
-        offset,
-        ..donation.place.clone()
-    };
-    requeued(world, &request, &place, donation.recorded_at_ms, detail)
+    let recorded_at_ms = donation.recorded_at_ms;
+    requeued(world, &request, &donation.place, recorded_at_ms, detail)
+}
+
+/// The same dead letter for the record at this place, which asks for the same.
+pub(crate) fn at(place: Place, letter: DeadLetter) -> DeadLetter {
+    DeadLetter {
+        topic: (*place.topic).into(),
+        partition: wire_partition(place.partition),
+        offset: place.offset,
+        ..letter
+    }
 }
 
 /// An answer to a hold, as it was asked for.
@@ -136,17 +144,12 @@ pub(crate) fn requeued(
 /// Reads one record for the shard that read it.
 #[must_use]
 pub fn read(world: &World, topic: &Arc<str>, raw: &RawRecord<'_>) -> Incoming {
-    let place = Place {
-        topic: Arc::clone(topic),
-        partition: raw.shard.0,
-        offset: raw.offset,
-    };
     let arrived_ms = world.clock.wall_ms();
     let stream_ms = match raw.timestamp_type {
         TimestampType::LogAppendTime => raw.timestamp_ms,
         TimestampType::CreateTime | TimestampType::Missing => arrived_ms,
     };
-    let asked = classify(world, raw, place, stream_ms, arrived_ms);
+    let asked = classify(world, topic, raw, stream_ms, arrived_ms);
     Incoming {
         offset: raw.offset,
         stream_ms,
@@ -156,73 +159,92 @@ pub fn read(world: &World, topic: &Arc<str>, raw: &RawRecord<'_>) -> Incoming {
 
 fn classify(
     world: &World,
+    topic: &Arc<str>,
+    raw: &RawRecord<'_>,
+    stream_ms: i64,
+    arrived_ms: i64,
+) -> Asked {
+    let settings = &world.settings;
+    let here = Place {
+        topic: Arc::clone(topic),
+        partition: raw.shard.0,
+        offset: raw.offset,
+    };
+    let first_place = forwarded::first_place(raw, topic, settings.partitions);
+    let schema_version = (raw.headers.iter()).find(|(name, _)| *name == "schema-version");
+    let record = Record {
+        key: raw.key,
+        value: raw.value.unwrap_or_default(),
+        schema_version: schema_version.and_then(|(_, value)| *value),
+    };
+    let request = match request::decode(&record, &settings.requests) {
+        Ok(request) => request,
+        Err(Refusal::Rejected(rejection)) => {
+            // Nothing is forwarded to where it does not belong: then the header is not ours.
+            let first_place =
+                first_place.filter(|_| owner(settings, &rejection.user_id) == raw.shard);
+            return Asked::Rejected {
+                rejection: Box::new(rejection),
+                place: first_place.unwrap_or(here),
+                trace: trace(raw),
+            };
+        }
+        Err(Refusal::DeadLetter { reason, detail }) => {
+            let place = first_place.unwrap_or(here);
+            return Asked::Dead(dead(world, raw, &place, reason, detail));
+        }
+    };
+    let owner = owner(settings, request.user_id());
+    match first_place {
+        Some(place) if owner != raw.shard => {
+            let reason = dead_letter::Reason::Misplaced;
+            let detail = format!("it was forwarded once, and belongs to partition {owner} still");
+            Asked::Dead(dead(world, raw, &place, reason, detail))
+        }
+        None if owner != raw.shard => {
+            Asked::Elsewhere(Box::new(forwarded::forward(raw, &here, owner)))
+        }
+        first_place => {
+            let place = first_place.unwrap_or(here);
+            asked_for(world, request, raw, place, stream_ms, arrived_ms)
+        }
+    }
+}
+
+/// The shard that a user's requests belong to.
+fn owner(settings: &Settings, user_id: &UserId) -> Shard {
+    let key = user_id.as_str().as_bytes();
+    Shard(settings.partitioner.partition(key, settings.partitions))
+}
+
+fn asked_for(
+    world: &World,
+    request: Request,
     raw: &RawRecord<'_>,
     place: Place,
     stream_ms: i64,
     arrived_ms: i64,
 ) -> Asked {
-    let settings = &world.settings;
-    let header = |name: &str| {
-        raw.headers
-            .iter()
-            .find(|(n, _)| *n == name)
-            .and_then(|(_, value)| *value)
-    };
-    let record = Record {
-        key: raw.key,
-        value: raw.value.unwrap_or_default(),
-        schema_version: header("schema-version"),
-    };
-    let request = match request::decode(&record, &settings.requests) {
-        Ok(request) => request,
-        Err(Refusal::Rejected(rejection)) => {
-            return Asked::Rejected {
-                rejection: Box::new(rejection),
+    let (hold, confirmed) = match request {
+        Request::Donate(request) => {
+            return Asked::Donate(Arc::new(Donation {
+                body_version: world.gateway.freeze(&request).unwrap_or(INEXPRESSIBLE),
+                request,
                 place,
+                shard_offset: raw.offset,
+                recorded_at_ms: stream_ms,
+                accepted_at_ms: arrived_ms,
                 trace: trace(raw),
-            };
+            }));
         }
-        Err(Refusal::DeadLetter { reason, detail }) => {
-            return Asked::Dead(dead(world, raw, reason, &detail));
-        }
+        Request::Confirm(hold) => (hold, true),
+        Request::Cancel(hold) => (hold, false),
     };
-    let user_id = match &request {
-        Request::Donate(donate) => &donate.user_id,
-        Request::Confirm(hold) | Request::Cancel(hold) => &hold.user_id,
-    };
-    let owner = Shard(
-        settings
-            .partitioner
-            .partition(user_id.as_str().as_bytes(), settings.partitions),
-    );
-    if owner != raw.shard {
-        if header(FORWARDED).is_some() {
-            let detail = format!("it was forwarded once, and belongs to partition {owner} still");
-            return Asked::Dead(dead(world, raw, dead_letter::Reason::Misplaced, &detail));
-        }
-        return Asked::Elsewhere(Box::new(forward(raw, &place, owner)));
-    }
-    match request {
-        Request::Donate(request) => Asked::Donate(Arc::new(Donation {
-            body_version: world.gateway.freeze(&request).unwrap_or(INEXPRESSIBLE),
-            request,
-            place,
-            recorded_at_ms: stream_ms,
-            accepted_at_ms: arrived_ms,
-            trace: trace(raw),
-        })),
-        Request::Confirm(hold) => Asked::AnswerHold {
-            hold,
-            confirmed: true,
-            place,
-            recorded_at_ms: stream_ms,
-        },
-        Request::Cancel(hold) => Asked::AnswerHold {
-            hold,
-            confirmed: false,
-            place,
-            recorded_at_ms: stream_ms,
-        },
+    Asked::AnswerHold {
+        hold,
+        confirmed,
+        place,
+        recorded_at_ms: stream_ms,
     }
 }
 
@@ -241,28 +263,21 @@ fn trace(raw: &RawRecord<'_>) -> Option<Arc<Trace>> {
     (trace != Trace::default()).then(|| Arc::new(trace))
 }
 
-fn forward(raw: &RawRecord<'_>, place: &Place, to: Shard) -> Forward {
-    let mut headers: Vec<_> = raw
-        .headers
-        .iter()
-        .map(|(name, value)| (Box::from(*name), value.map(Box::from)))
-        .collect();
-    let from = format!("{}/{}/{}", place.topic, place.partition, place.offset);
-    headers.push((FORWARDED.into(), Some(from.into_bytes().into())));
-    Forward {
-        to,
-        key: raw.key.map(Box::from),
-        value: raw.value.map(Box::from),
-        headers,
-    }
-}
-
+/// The record as a dead letter that names the record's place; its detail says where a forwarded one was read.
 fn dead(
     world: &World,
     raw: &RawRecord<'_>,
+    place: &Place,
     reason: dead_letter::Reason,
-    detail: &str,
+    mut detail: String,
 ) -> Box<DeadLetter> {
+    let (partition, offset) = (raw.shard.0, raw.offset);
+    if (place.partition, place.offset) != (partition, offset) {
+        let _ = write!(
+            detail,
+            "; it was read in partition {partition} at offset {offset}"
+        ); // a String takes it
+    }
     let headers = raw.headers.iter();
     Box::new(DeadLetter {
         key: raw.key.map(Vec::from),
@@ -270,9 +285,9 @@ fn dead(
         headers: headers
             .map(|(name, value)| (Box::from(*name), value.map(Vec::from)))
             .collect(),
-        topic: raw.topic.into(),
-        partition: wire_partition(raw.shard.0),
-        offset: raw.offset,
+        topic: (*place.topic).into(),
+        partition: wire_partition(place.partition),
+        offset: place.offset,
         timestamp_ms: raw.timestamp_ms,
         timestamp_type: match raw.timestamp_type {
             TimestampType::CreateTime => dead_letter::TimestampType::CreateTime,
@@ -281,7 +296,7 @@ fn dead(
         },
         group: (*world.settings.group_id).into(),
         reason,
-        detail: detail.into(),
+        detail: detail.into_boxed_str(),
         attempts: 1,
         first_failure_ms: world.clock.wall_ms(),
     })

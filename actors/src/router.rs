@@ -19,7 +19,7 @@ use actix::prelude::{
     Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Supervised,
 };
 use almoner_domain::donation::{Donation, PendingKind};
-use almoner_domain::ids::{CampaignId, DonationId, Place, Shard, UserId};
+use almoner_domain::ids::{CampaignId, DonationId, Shard, UserId};
 use almoner_domain::outcome::{RejectionReason, Told};
 use hashbrown::HashMap;
 
@@ -170,8 +170,8 @@ pub enum Fate {
 #[rtype(result = "()")]
 pub struct Refused {
     id: DonationId,
-    /// The record that asked for it.
-    place: Place,
+    /// The offset of the record that asked for it, in the shard's log.
+    offset: i64,
     reason: RejectionReason,
     field: Option<&'static str>,
     /// Nothing else comes of it.
@@ -215,19 +215,19 @@ impl Departed {
 impl Refused {
     /// The id was used for another donation; `field` differs.
     #[must_use]
-    pub fn id_reused(id: DonationId, place: Place, field: &'static str) -> Self {
+    pub fn id_reused(id: DonationId, offset: i64, field: &'static str) -> Self {
         Self {
             field: Some(field),
-            ..Self::hold_answer(id, place, RejectionReason::IdReused)
+            ..Self::hold_answer(id, offset, RejectionReason::IdReused)
         }
     }
 
     /// An answer to a hold that cannot be.
     #[must_use]
-    pub fn hold_answer(id: DonationId, place: Place, reason: RejectionReason) -> Self {
+    pub fn hold_answer(id: DonationId, offset: i64, reason: RejectionReason) -> Self {
         Self {
             id,
-            place,
+            offset,
             reason,
             field: None,
             is_end: true,
@@ -236,10 +236,10 @@ impl Refused {
 
     /// An answer to a hold that lapsed before; that it did is told next.
     #[must_use]
-    pub fn too_late(id: DonationId, place: Place) -> Self {
+    pub fn too_late(id: DonationId, offset: i64) -> Self {
         Self {
             is_end: false,
-            ..Self::hold_answer(id, place, RejectionReason::TooLate)
+            ..Self::hold_answer(id, offset, RejectionReason::TooLate)
         }
     }
 }

@@ -145,21 +145,23 @@ impl ShardContext {
         self.campaigns.borrow_mut().insert(id.clone(), slot);
     }
 
-    /// Lets go of campaigns that were not used for `idle_ms`. What still waits there is handled first: an actor stops
-    /// when its last address is dropped and its mailbox is empty.
+    /// Lets go of campaigns that were not used for `idle_ms`. One of which a donation is in flight is in use, and stays:
+    /// it alone knows what counts against its limits.
     pub fn passivate_campaigns(&self, now_ms: i64, idle_ms: i64) -> usize {
         let mut campaigns = self.campaigns.borrow_mut();
         let before = campaigns.len();
         campaigns.retain(|_, slot| match slot {
-            CampaignSlot::Running { last_used_ms, .. } => now_ms - *last_used_ms <= idle_ms,
+            CampaignSlot::Running {
+                campaign,
+                last_used_ms,
+            } => {
+                if Rc::strong_count(campaign) > 1 {
+                    *last_used_ms = now_ms;
+                }
+                now_ms - *last_used_ms <= idle_ms
+            }
             CampaignSlot::Quarantined { until_ms } => now_ms < *until_ms,
         });
         before - campaigns.len()
-    }
-
-    /// Campaign actors of this shard.
-    #[must_use]
-    pub fn campaigns_active(&self) -> usize {
-        self.campaigns.borrow().len()
     }
 }

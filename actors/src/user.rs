@@ -70,7 +70,9 @@ pub struct AnswerHold {
     pub hold: HoldAnswer,
     /// Confirmed, or declined.
     pub confirmed: bool,
-    /// Where the answer stood in the log.
+    /// The answer's offset in the shard's log.
+    pub offset: i64,
+    /// Where the answer stands: where it stood first, if it was forwarded.
     pub place: Place,
     /// The answer's record time: stream time.
     pub recorded_at_ms: i64,

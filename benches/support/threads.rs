@@ -1,13 +1,31 @@
-//! The CPU time of this process' threads, from `/proc`.
+//! The CPU time of a process' threads, from `/proc`.
 
-/// Number, name (Linux keeps 15 characters of it) and nanoseconds on a core, of every thread that has not ended.
-pub fn all() -> impl Iterator<Item = (u32, String, u64)> {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc/self/task");
-    tasks.filter_map(|task| {
+/// A thread that has not ended.
+pub struct Thread {
+    pub id: u32,
+    /// Linux keeps 15 characters of it.
+    pub name: String,
+    /// Nanoseconds on a core.
+    pub ns: u64,
+    /// How often it was put on one.
+    pub wakes: u64,
+}
+
+/// Those of a process, which is a number or `self`.
+pub fn of(process: &str) -> impl Iterator<Item = Thread> {
+    let folder = format!("/proc/{process}/task");
+    let tasks = std::fs::read_dir(&folder).expect("the process's threads");
+    tasks.filter_map(move |task| {
         let id = task.ok()?.file_name().to_str()?.parse().ok()?;
-        let read =
-            |file: &str| std::fs::read_to_string(format!("/proc/self/task/{id}/{file}")).ok();
-        let ns = read("schedstat")?.split(' ').next()?.parse().ok()?;
-        Some((id, read("comm")?.trim_end().to_owned(), ns))
+        let read = |file: &str| std::fs::read_to_string(format!("{folder}/{id}/{file}")).ok();
+        let sums = read("schedstat")?;
+        // On a core, waiting for one, how often.
+        let mut sums = sums.split_whitespace().map_while(|sum| sum.parse().ok());
+        Some(Thread {
+            id,
+            name: read("comm")?.trim_end().to_owned(),
+            ns: sums.next()?,
+            wakes: sums.nth(1)?,
+        })
     })
 }

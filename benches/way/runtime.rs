@@ -26,7 +26,7 @@ use almoner_domain::outcome::Message;
 use almoner_domain::request::DonationRequest;
 use tokio::time::Instant;
 
-use crate::stages::{Sample, Stages};
+use crate::stages::{Sample, Used};
 
 /// A gateway that says yes at once.
 struct Yes;
@@ -83,8 +83,8 @@ pub struct Measured {
     pub per_s: f64,
     /// CPU of the whole process for each donation, in microseconds.
     pub cpu_us: f64,
-    /// The same by stage: the main thread decodes and checks.
-    pub stages_us: Stages,
+    /// The same by stage, and the wakes: the main thread decodes and checks.
+    pub stages: Used,
 }
 
 /// Runs `records` (key and value) through the actors, with a store in memory that keeps everything.
@@ -97,11 +97,11 @@ pub fn run(runtimes: &Runtimes, records: &[Record], config: &Config) -> Measured
     let elapsed = began.elapsed();
     let cpu_us = crate::cpu::process_us() - cpu_before_us;
     let count = records.len() as f64;
-    let stages_us = before.since(count);
+    let stages = before.since(count);
     Measured {
         per_s: count / elapsed.as_secs_f64(),
         cpu_us: cpu_us as f64 / count,
-        stages_us,
+        stages,
     }
 }
 

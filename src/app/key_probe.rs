@@ -12,8 +12,6 @@ use crate::http::{Condition, Health};
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause: a gateway that comes back is seen so soon, and one that is away is not troubled by it.
 const PAUSE_LONGEST: Duration = Duration::from_secs(8);
-/// The longest pause at the gateway's wish.
-const PAUSE_WISHED_MAX: Duration = Duration::from_secs(60);
 
 /// Probes until the key was accepted, by a probe or by a donation's call. Until then the condition says why it is not,
 /// and the log says so once for each reason.
@@ -34,7 +32,7 @@ pub(super) async fn probe(gateway: Arc<StripeGateway>, world: Arc<World>, health
             health.unmet(Condition::GatewayKeyAccepted, &why);
             said = why;
         }
-        tokio::time::sleep(pause.max(wish(&doubt))).await;
+        tokio::time::sleep(pause.max(doubt.wished_pause().unwrap_or_default())).await;
         pause = (pause * 2).min(PAUSE_LONGEST);
     }
     if !said.is_empty() {
@@ -54,13 +52,4 @@ fn reason(doubt: &ListError) -> String {
         }
     };
     format!("{doubt}; {todo}.")
-}
-
-fn wish(doubt: &ListError) -> Duration {
-    match doubt {
-        ListError::RateLimited {
-            retry_after_ms: Some(ms),
-        } => Duration::from_millis(*ms).min(PAUSE_WISHED_MAX),
-        _ => Duration::ZERO,
-    }
 }

@@ -1,20 +1,20 @@
 //! `--after-restore`: the store is older than the log. What the gateway has charged since is brought into it from the
 //! gateway's list, before anything is sent; then the log is read again from where the store stands.
 
-use std::sync::mpsc;
-
-use almoner_actors::ports::{Done, StoreError};
+use almoner_actors::ports::StoreError;
 use almoner_domain::donation::Rules;
 use almoner_domain::ids::{DonationId, Shard};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tokio::runtime::Runtime;
 
+use super::read_on::read_on_from;
 use crate::gateway::{self, GatewayCharge, IntentList, InvalidOptions, ListError};
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::KafkaOptions;
 use crate::kafka::positions::{Position, Positions};
 use crate::store::sqlite::{BooksError, ShardMark, Sighting, SqliteStore};
+use crate::store::wait::answered;
 
 /// The gateway's clock may be so much behind the broker's.
 const CLOCK_SLACK_S: i64 = 3_600;
@@ -97,10 +97,10 @@ impl Restore<'_> {
             "--after-restore: the gateway's list is brought in, and the log is read again from where the store stands"
         );
         for sightings in sightings.chunks(AT_ONCE_MAX) {
-            self.put(sightings.to_vec())?;
+            answered(|done| self.store.put_sightings(sightings.to_vec(), done))?;
         }
         let starts: Vec<_> = older.iter().map(|it| (it.shard, it.next_offset)).collect();
-        Ok(positions.move_to(&starts)?)
+        read_on_from(self.store, &positions, &starts)
     }
 
     async fn read_list(&self, since_s: Option<i64>) -> Result<Vec<Sighting>, RestoreError> {
@@ -129,16 +129,6 @@ impl Restore<'_> {
             .saturating_sub(seen.charge.created_s.saturating_mul(1_000));
         seen.rank > Rank::NotCharged || age_ms >= self.rules.key_usable_ms()
     }
-
-    fn put(&self, sightings: Vec<Sighting>) -> Result<(), StoreError> {
-        let (sender, put) = mpsc::channel();
-        let done = Done::new(move |result| {
-            // The receiver waits below.
-            let _ = sender.send(result);
-        });
-        self.store.put_sightings(sightings, done);
-        put.recv().unwrap_or(Err(StoreError::Stopped))
-    }
 }
 
 impl Seen {
@@ -161,28 +151,30 @@ impl Seen {
 }
 
 /// The partitions that are committed beyond what the store knows. Of one that it knows nothing of, all that the log still
-/// holds is read.
+/// holds is read; but what the log dropped before anybody read it stays a loss, which is for a person to accept.
 fn older(positions: &[Position], marks: &[ShardMark]) -> Vec<Older> {
     let older = |position: &Position| {
         let mark = marks.iter().find(|mark| mark.shard == position.shard);
         let marked = mark.and_then(|mark| mark.next_offset);
-        (position.committed? > marked.unwrap_or(0)).then(|| Older {
+        let committed = position.committed?;
+        (committed > marked.unwrap_or(0)).then(|| Older {
             shard: position.shard,
-            next_offset: marked.unwrap_or(0),
+            next_offset: marked.unwrap_or(position.low.min(committed)),
             since_ms: mark.filter(|_| marked.is_some()).map(|mark| mark.stream_ms),
         })
     };
     positions.iter().filter_map(older).collect()
 }
 
-/// From when on the list is read; from its beginning, if of some partition nothing is known.
+/// From when on the list is read; from its beginning, if of some partition nothing is known, or nothing but where it begins.
 fn since_s(older: &[Older]) -> Option<i64> {
     let since = older
         .iter()
         .map(|it| it.since_ms)
         .collect::<Option<Vec<_>>>()?;
     let since_ms = since.into_iter().min()?;
-    Some(since_ms.div_euclid(1_000).saturating_sub(CLOCK_SLACK_S))
+    let since_s = since_ms.div_euclid(1_000).saturating_sub(CLOCK_SLACK_S);
+    Some(since_s.max(0))
 }
 
 #[cfg(test)]
@@ -193,7 +185,7 @@ mod tests {
         Position {
             shard: Shard(shard),
             committed,
-            low: 0,
+            low: 2,
             high: 100,
         }
     }
@@ -238,12 +230,27 @@ mod tests {
             Some(8_000 - hour),
         );
         // An empty volume, and a partition that was owned and never marked: the whole list.
-        check(&[position(0, Some(7))], &[], &[(0, 0)], None);
+        check(&[position(0, Some(7))], &[], &[(0, 2)], None);
         check(
             &[position(0, Some(7)), position(1, Some(5))],
             &[mark(0, Some(3), 9_000_000), mark(1, None, 0)],
-            &[(0, 3), (1, 0)],
+            &[(0, 3), (1, 2)],
             None,
+        );
+        // Broken off between the store and the broker: the whole list again.
+        check(
+            &[position(0, Some(7))],
+            &[mark(0, Some(2), 0)],
+            &[(0, 2)],
+            Some(0),
+        );
+        // What the log lost before it was read stays lost.
+        check(&[position(0, Some(1))], &[], &[(0, 1)], None);
+        check(
+            &[position(0, Some(7))],
+            &[mark(0, Some(1), 9_000_000)],
+            &[(0, 1)],
+            Some(9_000 - hour),
         );
     }
 }

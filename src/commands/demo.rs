@@ -16,8 +16,8 @@ use crate::app::Runtimes;
 use crate::clock::SystemClock;
 use crate::config::{Level, Log};
 use crate::demo::{
-    Follower, Now, Outcome, Progress, Publisher, Stage, StageError, StageOptions, Watching, judge,
-    table,
+    CLIENT_WAIT_MS, Follower, Now, Outcome, Progress, Publisher, Stage, StageError, StageOptions,
+    Watching, judge, table,
 };
 use crate::logging;
 use crate::simulator::Profile;
@@ -81,6 +81,7 @@ pub fn run(args: Args) -> Result<(), CommandError> {
         gateway_latency_ms: 0,
         http2: false,
         gateway_in_flight_max: GATEWAY_IN_FLIGHT_MAX,
+        client_wait_ms: CLIENT_WAIT_MS,
     };
     let watching = Watching::new(Watch::new(usize::try_from(scenario.donations).unwrap_or(0)));
     let earlier = is_again.then(|| adopt(&folder, &watching)).transpose()?;
@@ -116,11 +117,17 @@ fn play(
     stop: &Arc<AtomicBool>,
     is_quiet: bool,
 ) -> Result<(), CommandError> {
-    let publisher =
-        Publisher::new(&stage.kafka, watching.clone()).map_err(|it| could_not("publish", it))?;
+    let publisher = Publisher::new(&stage.kafka, CLIENT_WAIT_MS, watching.clone())
+        .map_err(|it| could_not("publish", it))?;
     let answerer = Answerer::new(scenario);
-    let _follower = Follower::start(&stage.kafka, watching.clone(), answerer, publisher.clone())
-        .map_err(|it| could_not("read the outcomes", it))?;
+    let _follower = Follower::start(
+        &stage.kafka,
+        CLIENT_WAIT_MS,
+        watching.clone(),
+        answerer,
+        publisher.clone(),
+    )
+    .map_err(|it| could_not("read the outcomes", it))?;
     let published = AtomicU64::new(0);
     let traffic = Traffic::new(scenario).map_err(|error| could_not("plan the traffic", error))?;
     let requests = earlier

@@ -64,7 +64,7 @@ fn list(config: &Config) -> Result<(), CommandError> {
             let _ = writeln!(
                 lines,
                 "{}  {} bytes  {}",
-                written(&letter.place),
+                letter.place,
                 letter.value_bytes,
                 why(&letter.headers)
             );
@@ -79,10 +79,7 @@ fn show(config: &Config, place: &Place, is_raw: bool) -> Result<(), CommandError
         .letters_at(place)
         .map_err(|error| unreadable(config, error))?;
     let Some(last) = letters.last() else {
-        let what = format!(
-            "the store keeps no letter that was read at {}",
-            written(place)
-        );
+        let what = format!("the store keeps no letter that was read at {place}");
         let hint = "`almoner dlq list` shows all that it keeps; smaller ones are whole on the dead letters' topic";
         return Err(CommandError::Verdict(Problem::new(what).hint(hint)));
     };
@@ -106,7 +103,7 @@ fn text(letter: &KeptLetter) -> String {
         |bytes: Option<&[u8]>| bytes.map_or("null".to_owned(), |it| it.escape_ascii().to_string());
     let mut text = format!(
         "{}  {}\nkey: {}\n",
-        written(&letter.place),
+        letter.place,
         why(&letter.headers),
         bytes(letter.key.as_deref())
     );
@@ -131,23 +128,8 @@ fn why(headers: &[OwnedHeader]) -> String {
     )
 }
 
-fn written(place: &Place) -> String {
-    format!("{}/{}/{}", place.topic, place.partition, place.offset)
-}
-
 fn parse_place(text: &str) -> Result<Place, String> {
-    let mut parts = text.rsplitn(3, '/');
-    let place = (|| {
-        let offset = parts.next()?.parse().ok()?;
-        let partition = parts.next()?.parse().ok()?;
-        let topic = parts.next().filter(|it| !it.is_empty())?.into();
-        Some(Place {
-            topic,
-            partition,
-            offset,
-        })
-    })();
-    place
+    Place::parse(text)
         .ok_or_else(|| "write TOPIC/PARTITION/OFFSET, such as donations.requests/3/1047".to_owned())
 }
 
@@ -165,21 +147,4 @@ fn unreadable(config: &Config, error: BooksError) -> CommandError {
             .because(error)
             .hint(hint),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_a_topic_a_partition_and_an_offset() {
-        let check = |text: &str, is_one: bool| {
-            let read = parse_place(text).ok().map(|it| written(&it));
-            assert_eq!(read.as_deref(), is_one.then_some(text), "{text}");
-        };
-        check("donations.requests/3/1047", true);
-        for bad in ["", "donations.requests/3", "/3/1047", "a/b/7", "a/3/x"] {
-            check(bad, false);
-        }
-    }
 }

@@ -1,22 +1,16 @@
 //! `almoner offsets …`: where the group stands in the log of the requests.
 
-use std::sync::mpsc;
-use std::time::Duration;
-
-use almoner_actors::ports::{Done, Dropped, MarkWrite, Marked, Store, StoreError};
+use almoner_actors::ports::StoreError;
 use almoner_domain::ids::Shard;
 use clap::Subcommand;
 
 use super::{CommandError, ConfigFile, Problem, print};
-use crate::app::kafka_options;
+use crate::app::{kafka_options, read_on_from};
 use crate::config::Config;
 use crate::kafka::error::KafkaError;
 use crate::kafka::positions::{Position, Positions};
-use crate::kafka::topics;
+use crate::kafka::topics::{self, METADATA_WITHIN};
 use crate::store::sqlite::{BooksError, OpenError, SqliteStore};
-
-/// How long the broker may take to say what topics it has.
-const METADATA_WITHIN: Duration = Duration::from_secs(10);
 
 /// What to do with the offsets.
 #[derive(clap::Args, Debug)]
@@ -90,7 +84,6 @@ enum NotAccepted {
     },
 }
 
-/// The store first: a mark that is ahead of the broker's offset is what a crash between the two leaves as well.
 fn accept(config: &Config, wanted: &[u32]) -> Result<Vec<Lost>, NotAccepted> {
     let store = SqliteStore::open(&config.store.path)?;
     let kafka = kafka_options(config);
@@ -108,51 +101,22 @@ fn accept(config: &Config, wanted: &[u32]) -> Result<Vec<Lost>, NotAccepted> {
             continue;
         };
         let shard = position.shard;
-        mark(&store, shard, to)?;
         accepted.push(Lost { shard, from, to });
     }
     let starts: Vec<_> = accepted.iter().map(|lost| (lost.shard, lost.to)).collect();
-    positions.move_to(&starts)?;
+    read_on_from::<NotAccepted>(&store, &positions, &starts)?;
     Ok(accepted)
 }
 
 fn check_log(position: &Position) -> Result<(), NotAccepted> {
-    match position.committed {
-        Some(committed) if committed > position.high => Err(NotAccepted::AnotherLog {
+    match position.beyond_end() {
+        Some(committed) => Err(NotAccepted::AnotherLog {
             shard: position.shard,
             committed,
             high: position.high,
         }),
-        _ => Ok(()),
+        None => Ok(()),
     }
-}
-
-/// The store takes all below for done, as a new owner of the shard.
-fn mark(store: &SqliteStore, shard: Shard, next_offset: i64) -> Result<(), NotAccepted> {
-    let claimed = answer(|done| store.claim(shard, done))?;
-    let write = MarkWrite {
-        shard,
-        epoch: claimed.epoch,
-        next_offset,
-        stream_ms: claimed.stream_ms,
-    };
-    match answer(|done| store.mark(write, done))? {
-        Marked::Done => Ok(()),
-        Marked::Fenced => Err(StoreError::Stopped.into()), // nobody else can have the folder
-    }
-}
-
-fn answer<T>(call: impl FnOnce(Done<Result<T, StoreError>>)) -> Result<T, StoreError>
-where
-    T: Send + 'static,
-    Result<T, StoreError>: Dropped,
-{
-    let (sender, answered) = mpsc::channel();
-    call(Done::new(move |result| {
-        // The receiver waits below.
-        let _ = sender.send(result);
-    }));
-    answered.recv().unwrap_or(Err(StoreError::Stopped))
 }
 
 fn said(accepted: &[Lost]) -> String {

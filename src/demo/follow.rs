@@ -11,7 +11,6 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::stage::FETCH_WAIT_MS;
 use super::{Publisher, Watching};
 use crate::kafka::options::KafkaOptions;
 
@@ -32,17 +31,18 @@ struct Reading {
 }
 
 impl Follower {
-    /// Begins at the topics' start.
+    /// Begins at the topics' start; a fetch of nothing waits for `wait_ms`.
     ///
     /// # Errors
     /// What the client says.
     pub fn start(
         kafka: &KafkaOptions,
+        wait_ms: u32,
         watching: Watching,
         answerer: Answerer,
         publisher: Publisher,
     ) -> Result<Self, String> {
-        let client = client(kafka).map_err(|error| error.to_string())?;
+        let client = client(kafka, wait_ms).map_err(|error| error.to_string())?;
         let dead_letters = kafka.topics.dead_letters.clone();
         let mut reading = Reading {
             client,
@@ -118,13 +118,13 @@ fn read_dead_letter(watching: &Watching, record: &BorrowedMessage<'_>) {
     }
 }
 
-fn client(kafka: &KafkaOptions) -> Result<BaseConsumer, rdkafka::error::KafkaError> {
+fn client(kafka: &KafkaOptions, wait_ms: u32) -> Result<BaseConsumer, rdkafka::error::KafkaError> {
     let client: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", &kafka.bootstrap_servers)
         .set("group.id", "almoner-demo-follower")
         .set("enable.auto.commit", "false")
         .set("fetch.queue.backoff.ms", "10")
-        .set("fetch.wait.max.ms", FETCH_WAIT_MS)
+        .set("fetch.wait.max.ms", wait_ms.to_string())
         .create()?;
     let mut list = TopicPartitionList::new();
     for topic in [&kafka.topics.outcomes, &kafka.topics.dead_letters] {

@@ -12,7 +12,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
 use super::Watching;
-use super::stage::PARTITIONS;
+use super::stage::{CLIENT_WAIT_MS, PARTITIONS};
 use crate::kafka::broker::LogMeter;
 use crate::kafka::options::KafkaOptions;
 
@@ -36,12 +36,12 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A producer for the requests topic.
+    /// A producer for the requests topic, which lets a batch wait for `wait_ms`.
     ///
     /// # Errors
     /// What the client says.
-    pub fn new(kafka: &KafkaOptions, watching: Watching) -> Result<Self, String> {
-        let producer = Arc::new(producer(kafka)?);
+    pub fn new(kafka: &KafkaOptions, wait_ms: u32, watching: Watching) -> Result<Self, String> {
+        let producer = Arc::new(producer(kafka, wait_ms)?);
         Ok(Self {
             producer,
             topic: kafka.topics.requests.as_str().into(),
@@ -118,11 +118,14 @@ fn has_room(meter: &LogMeter, bytes: u64, number: u64) -> Result<bool, String> {
 }
 
 /// Publishes campaigns and waits for their acknowledgement.
-pub(super) fn campaigns(
+///
+/// # Errors
+/// What the client says.
+pub fn publish_campaigns(
     kafka: &KafkaOptions,
     campaigns: impl Iterator<Item = Campaign>,
 ) -> Result<(), String> {
-    let producer = producer(kafka)?;
+    let producer = producer(kafka, CLIENT_WAIT_MS)?;
     for campaign in campaigns {
         send(
             &producer,
@@ -136,12 +139,15 @@ pub(super) fn campaigns(
         .map_err(|error| error.to_string())
 }
 
-fn producer(kafka: &KafkaOptions) -> Result<ThreadedProducer<DefaultProducerContext>, String> {
+fn producer(
+    kafka: &KafkaOptions,
+    wait_ms: u32,
+) -> Result<ThreadedProducer<DefaultProducerContext>, String> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &kafka.bootstrap_servers)
         .set("partitioner", kafka.partitioner.as_str())
-        .set("linger.ms", "25")
+        .set("linger.ms", wait_ms.to_string())
         .set("enable.idempotence", "true");
     config.create().map_err(|error| error.to_string())
 }

@@ -12,12 +12,12 @@ use crate::kafka::error::KafkaError;
 use crate::kafka::options::KafkaOptions;
 use crate::simulator::{self, Profile, Running, Simulator};
 
-use super::publish;
+use super::publish::publish_campaigns;
 
 /// Partitions of requests and outcomes: the broker keeps 5 MiB of each.
 pub const PARTITIONS: u16 = 16;
-/// How long a fetch of nothing waits: the broker does not end the wait when something comes.
-pub(super) const FETCH_WAIT_MS: &str = "25";
+/// What is cheap: see [`StageOptions::client_wait_ms`].
+pub const CLIENT_WAIT_MS: u32 = 25;
 /// Partitions of what is little.
 const FEW_PARTITIONS: u16 = 4;
 /// The simulator carries out what came late within this; an empty list proves absence a second later.
@@ -38,6 +38,9 @@ pub struct StageOptions {
     pub http2: bool,
     /// Calls to the gateway at once.
     pub gateway_in_flight_max: u32,
+    /// How long a fetch of nothing waits, since the embedded broker does not end the wait when something comes. Whoever
+    /// publishes and follows is to wait as long: the more, the fuller the batches.
+    pub client_wait_ms: u32,
 }
 
 /// Why the stage could not be set.
@@ -110,7 +113,7 @@ impl Stage {
         .serve(outside.handle())?;
         config.gateway.base_url = format!("http://{}", gateway.addr());
         let kafka = kafka_options(&config);
-        publish::campaigns(&kafka, scenario.campaigns()).map_err(StageError::Campaigns)?;
+        publish_campaigns(&kafka, scenario.campaigns()).map_err(StageError::Campaigns)?;
         // The broker's log is a new one each time.
         let flags = StartFlags {
             new_log: true,
@@ -142,6 +145,7 @@ fn config(options: &StageOptions) -> Config {
     config.donations.unknown_campaigns = UnknownCampaigns::Reject;
     config.donations.confirm_within_s = 60;
     config.kafka.session_timeout_ms = 10_000;
-    config.kafka.client.set("fetch.wait.max.ms", FETCH_WAIT_MS);
+    let wait_ms = options.client_wait_ms.to_string();
+    config.kafka.client.set("fetch.wait.max.ms", &wait_ms);
     config
 }

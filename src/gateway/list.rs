@@ -24,7 +24,7 @@ const RATE_LIMITED_MAX: u32 = 100;
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 /// The longest pause that is not the gateway's own wish.
 const PAUSE_LONGEST: Duration = Duration::from_secs(2);
-/// The longest pause at the gateway's wish: a person waits.
+/// The longest pause at the gateway's wish.
 const PAUSE_WISHED_MAX: Duration = Duration::from_secs(60);
 
 /// The list of the account's payment intents, the newest first. One page is in memory at a time.
@@ -224,13 +224,18 @@ impl ListError {
 
     /// How long to wait after this was the answer for so many times.
     fn pause(&self, times: u32) -> Duration {
+        let doubled = PAUSE_FIRST.saturating_mul(1 << times.saturating_sub(1).min(10));
+        self.wished_pause()
+            .unwrap_or_else(|| doubled.min(PAUSE_LONGEST))
+    }
+
+    /// How long the gateway wishes us to wait; a minute at the most, since a person waits.
+    pub(crate) fn wished_pause(&self) -> Option<Duration> {
         match self {
             Self::RateLimited {
                 retry_after_ms: Some(ms),
-            } => Duration::from_millis(*ms).min(PAUSE_WISHED_MAX),
-            _ => PAUSE_FIRST
-                .saturating_mul(1 << times.saturating_sub(1).min(10))
-                .min(PAUSE_LONGEST),
+            } => Some(Duration::from_millis(*ms).min(PAUSE_WISHED_MAX)),
+            _ => None,
         }
     }
 }

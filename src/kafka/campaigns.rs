@@ -25,8 +25,9 @@ use super::consumer::panic_text;
 use super::context::PlainContext;
 use super::error::KafkaError;
 use super::options::KafkaOptions;
+use super::repeats;
 use super::telemetry::CAMPAIGN_RECORDS;
-use super::topics;
+use super::topics::{self, METADATA_WITHIN};
 
 /// How many records are read before what they say is waited for.
 const BATCH_RECORDS: usize = 256;
@@ -34,8 +35,6 @@ const BATCH_RECORDS: usize = 256;
 const POLL: Duration = Duration::from_millis(100);
 /// How long to wait before the store or the producer is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How long the broker may take to describe the topic.
-const METADATA_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running reader of the campaigns.
 pub struct CampaignsReader {
@@ -211,7 +210,7 @@ impl Reading {
             match results.iter().find_map(Result::err) {
                 None => return true,
                 Some(reason) => {
-                    tracing::warn!(target: "almoner::kafka", "campaigns are tried again: {reason}");
+                    repeats::warn("campaigns", format!("campaigns are tried again: {reason}"));
                 }
             }
             if self.is_stopping() {

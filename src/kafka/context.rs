@@ -1,5 +1,5 @@
-//! What every librdkafka client of ours says, and where it goes: logs to `tracing`, errors to a counter and, the last
-//! one, to whoever asks why the broker did not answer.
+//! What every librdkafka client of ours says, and where it goes: logs to `tracing`, what repeats summed; errors to a counter
+//! as well and, the last one, to whoever asks why the broker did not answer.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +8,11 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 
+use super::repeats;
 use super::telemetry::ClientMetrics;
+
+/// All that is said only because a broker does not answer.
+const AWAY: &str = "away";
 
 /// The context of a client that needs nothing else.
 pub(super) struct PlainContext {
@@ -46,29 +50,43 @@ impl PlainContext {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             return;
         }
-        let mut last = self
+        *self
             .last_error
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if last.as_deref() != Some(reason) {
-            tracing::warn!(target: "almoner::kafka", "{error}: {reason}");
-            *last = Some(reason.to_owned());
-        }
+            .unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        let kind = match error.rdkafka_error_code() {
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut,
+            ) => AWAY,
+            Some(code) => &format!("{code:?}"),
+            None => "",
+        };
+        repeats::warn(kind, format!("{error}: {reason}"));
     }
 }
 
-/// One line of librdkafka's log, at its level.
+/// One line of librdkafka's log, at its level; warnings that repeat are summed.
 pub(super) fn say_log(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    // The user's options go to consumers and producers alike: what one of them has no use for is no mistake.
-    if facility == "CONFWARN" && message.contains("will be ignored by") {
-        return tracing::debug!(target: "librdkafka", "{facility}: {message}");
+    match facility {
+        // The user's options go to consumers and producers alike: what one of them has no use for is no mistake.
+        "CONFWARN" if message.contains("will be ignored by") => {
+            return tracing::debug!(target: "librdkafka", "{facility}: {message}");
+        }
+        // A connection's end: where it matters, it comes as an error as well.
+        "FAIL" => return tracing::debug!(target: "librdkafka", "{facility}: {message}"),
+        "REQTMOUT" => return repeats::warn(AWAY, format!("librdkafka: {facility}: {message}")),
+        _ => {}
     }
     match level {
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical
         | RDKafkaLogLevel::Error => tracing::error!(target: "librdkafka", "{facility}: {message}"),
-        RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", "{facility}: {message}"),
+        RDKafkaLogLevel::Warning => {
+            repeats::warn(facility, format!("librdkafka: {facility}: {message}"))
+        }
         RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
             tracing::info!(target: "librdkafka", "{facility}: {message}")
         }

@@ -3,12 +3,41 @@
 
 use std::time::Duration;
 
+use almoner_actors::ports::LogRange;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError as ClientError, KafkaResult};
+use rdkafka::error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 /// An offset of each partition.
 pub(super) type ByPartition = Vec<(i32, i64)>;
+
+const NO_OFFSET: ClientError = ClientError::OffsetFetch(RDKafkaErrorCode::NoOffset);
+
+/// What each log holds, and what the group has committed of it. A partition that the broker leaves out is an error.
+pub(super) fn ranges<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    topic: &str,
+    partitions: &[i32],
+    timeout: Duration,
+) -> KafkaResult<Vec<(i32, LogRange)>> {
+    let committed = committed(client, topic, partitions, timeout)?;
+    let lows = lows(client, topic, partitions, timeout)?;
+    let highs = highs(client, topic, partitions, timeout)?;
+    let of = |list: &[(i32, i64)], partition: i32| {
+        let found = list.iter().find(|(of, _)| *of == partition);
+        found.map(|(_, offset)| *offset).ok_or(NO_OFFSET)
+    };
+    let range = |(partition, committed)| {
+        let (low, high) = (of(&lows, partition)?, of(&highs, partition)?);
+        let log = LogRange {
+            committed,
+            low,
+            high,
+        };
+        Ok((partition, log))
+    };
+    committed.into_iter().map(range).collect()
+}
 
 /// The first offset that each log still holds.
 pub(super) fn lows<C: ConsumerContext>(
@@ -74,9 +103,7 @@ fn edges<C: ConsumerContext>(
         .iter()
         .map(|element| {
             element.error()?;
-            let offset = as_number(element.offset()).ok_or(ClientError::OffsetFetch(
-                rdkafka::error::RDKafkaErrorCode::NoOffset,
-            ))?;
+            let offset = as_number(element.offset()).ok_or(NO_OFFSET)?;
             Ok((element.partition(), offset))
         })
         .collect()

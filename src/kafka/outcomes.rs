@@ -28,8 +28,9 @@ use delivery::{Counters, Deliveries, Kind, Parcel};
 pub use letter::Letter;
 use waiting::Waiting;
 
-/// How long the thread polls before it looks after what waits.
-const POLL: Duration = Duration::from_millis(20);
+/// How long the thread polls before it looks after what waits. The client's library spins through the last millisecond
+/// of each poll, so that short ones cost a part of a core, whether anything is published or not.
+const POLL: Duration = Duration::from_millis(100);
 
 /// The producer of [`Outcomes`].
 pub struct KafkaOutcomes {

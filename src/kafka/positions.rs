@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use almoner_actors::ports::LogRange;
 use almoner_domain::ids::Shard;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
@@ -42,6 +43,12 @@ impl Position {
         let from = self.committed.filter(|committed| *committed < self.low)?;
         Some((from, self.low))
     }
+
+    /// What is committed, where that is beyond the log's end: it was committed of another log.
+    #[must_use]
+    pub fn beyond_end(&self) -> Option<i64> {
+        self.committed.filter(|committed| *committed > self.high)
+    }
 }
 
 /// The positions of a group that no instance is a member of.
@@ -76,20 +83,14 @@ impl Positions {
     /// The broker did not answer.
     pub fn read(&self) -> Result<Vec<Position>, KafkaError> {
         let (topic, partitions) = (self.topic.as_str(), self.partitions.as_slice());
-        let committed = offsets::committed(&self.client, topic, partitions, ANSWER_WITHIN)?;
-        let lows = offsets::lows(&self.client, topic, partitions, ANSWER_WITHIN)?;
-        let highs = offsets::highs(&self.client, topic, partitions, ANSWER_WITHIN)?;
-        let of = |list: &[(i32, i64)], partition: i32| {
-            let found = list.iter().find(|(of, _)| *of == partition);
-            found.map_or(0, |(_, offset)| *offset)
-        };
-        let position = |(partition, committed): &(i32, Option<i64>)| Position {
+        let ranges = offsets::ranges(&self.client, topic, partitions, ANSWER_WITHIN)?;
+        let position = |(partition, log): (i32, LogRange)| Position {
             shard: Shard(partition.cast_unsigned()),
-            committed: *committed,
-            low: of(&lows, *partition),
-            high: of(&highs, *partition),
+            committed: log.committed,
+            low: log.low,
+            high: log.high,
         };
-        Ok(committed.iter().map(position).collect())
+        Ok(ranges.into_iter().map(position).collect())
     }
 
     /// Commits these offsets for the group, forward or back: from outside, where the group is empty and the broker takes

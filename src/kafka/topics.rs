@@ -13,6 +13,9 @@ use super::context::PlainContext;
 use super::error::KafkaError;
 use super::options::KafkaOptions;
 
+/// How long the broker may take to say what topics it has: what to give [`check`] where there is no hurry.
+pub const METADATA_WITHIN: Duration = Duration::from_secs(10);
+
 /// What the broker says of our topics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TopicFacts {

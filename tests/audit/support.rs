@@ -37,7 +37,7 @@ pub const START_MS: i64 = 1_795_219_200_000;
 pub const NOW_MS: i64 = START_MS + 600_000;
 
 /// A call that takes longer than this is stuck.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_secs(180);
 
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
@@ -86,6 +86,7 @@ pub fn donation_of(n: u128, amount_minor: u64, currency: &str, method: &str) -> 
             partition: 0,
             offset: i64::try_from(n).unwrap(),
         },
+        shard_offset: i64::try_from(n).unwrap(),
         recorded_at_ms: START_MS,
         accepted_at_ms: START_MS,
         body_version: 1,

@@ -11,11 +11,12 @@ use almoner_domain::donation::PendingKind;
 use almoner_domain::outcome::{Reason, RejectionReason};
 
 /// The documents that people write; `docs/configuration.md` is made, and has a test of its own.
-const DOCUMENTS: [&str; 4] = [
+const DOCUMENTS: [&str; 5] = [
     "README.md",
     "ARCHITECTURE.md",
     "docs/CHARGES.md",
     "docs/messages.md",
+    "docs/performance.md",
 ];
 
 /// Where the sources are: a path in backticks that begins so is one of the repository's.

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use tokio::runtime::Runtime;
 
 /// A call that takes longer than this is stuck.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_secs(180);
 
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
@@ -57,6 +57,7 @@ pub fn donation(n: u128) -> Donation {
             partition: 0,
             offset: 0,
         },
+        shard_offset: 0,
         recorded_at_ms: 0,
         accepted_at_ms: 0,
         body_version: 1,

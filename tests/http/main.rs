@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 /// For what only a defect could make long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Any free port.
 const ANYWHERE: SocketAddr =

@@ -143,6 +143,7 @@ fn donation(n: u8) -> Donation {
             partition: 0,
             offset: i64::from(n),
         },
+        shard_offset: i64::from(n),
         recorded_at_ms: 1_000,
         accepted_at_ms: 1_001,
         body_version: 1,

@@ -18,7 +18,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use tokio::time::Instant;
 
 /// Without any progress for so long, a wait has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 pub const PARTITIONS: i32 = 4;
 
 pub type Cluster = MockCluster<'static, DefaultProducerContext>;

@@ -2,36 +2,12 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
 
 use almoner::app::StartFlags;
 use almoner::simulator;
 use almoner_actors::world::Alarm;
-use rdkafka::ClientConfig;
-use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
-use crate::world::{PATIENCE, World, donate};
-
-/// More than the embedded broker keeps of each partition.
-fn overflow(world: &World) {
-    let producer: ThreadedProducer<_> = ClientConfig::new()
-        .set("bootstrap.servers", &world.config.kafka.bootstrap_servers)
-        .create()
-        .unwrap();
-    let value = vec![b'.'; 100_000];
-    for n in 0..160 {
-        let record = || {
-            BaseRecord::<[u8], [u8]>::to(&world.config.kafka.topics.requests)
-                .partition(n % 2)
-                .key(b"user")
-                .payload(&value)
-        };
-        while producer.send(record()).is_err() {
-            producer.poll(Duration::from_millis(1));
-        }
-    }
-    producer.flush(PATIENCE).unwrap();
-}
+use crate::world::{World, donate};
 
 /// What `almoner offsets accept-loss` said, and its exit code.
 fn accept_loss(world: &World, more: &[&str]) -> (String, i32) {
@@ -72,7 +48,7 @@ fn a_partition_goes_on_once_its_loss_is_accepted() {
         )
     );
 
-    overflow(&world);
+    world.overflow();
     let alarm = world.alarm(plain);
     assert!(matches!(alarm, Alarm::RequestsLost { .. }), "{alarm}");
     let (said, code) = accept_loss(&world, &["--partition", "2"]);

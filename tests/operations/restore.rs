@@ -4,15 +4,15 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use almoner::app::{StartFlags, kafka_options};
+use almoner::app::StartFlags;
 use almoner::audit::Finding;
-use almoner::kafka::positions::Positions;
+use almoner::kafka::positions::Position;
 use almoner_actors::world::Alarm;
 use almoner_domain::donation::State;
 use almoner_domain::ids::Shard;
 use almoner_domain::request::Request;
 
-use crate::world::{PARTITIONS, World, confirm, donate, id};
+use crate::world::{World, confirm, donate, id};
 
 const PLAIN: StartFlags = StartFlags {
     after_restore: false,
@@ -21,6 +21,10 @@ const PLAIN: StartFlags = StartFlags {
 const AFTER_RESTORE: StartFlags = StartFlags {
     after_restore: true,
     new_log: false,
+};
+const NEW_LOG: StartFlags = StartFlags {
+    after_restore: false,
+    new_log: true,
 };
 
 fn copy(from: &Path, to: &Path) {
@@ -107,8 +111,6 @@ fn a_restored_copy_learns_what_was_charged_since_and_charges_nothing_twice() {
 #[test]
 fn a_restored_copy_that_only_reads_the_log_again_charges_twice() {
     let world = restored();
-    let kafka = kafka_options(&world.config);
-    let positions = Positions::new(&kafka, PARTITIONS.into()).unwrap();
     let store = almoner::store::sqlite::SqliteStore::open(world.store()).unwrap();
     let marks = store.marks().unwrap();
     drop(store);
@@ -116,10 +118,54 @@ fn a_restored_copy_that_only_reads_the_log_again_charges_twice() {
         .iter()
         .map(|mark| (mark.shard, mark.next_offset.unwrap_or(0)))
         .collect();
-    positions.move_to(&starts).unwrap();
+    world.positions().move_to(&starts).unwrap();
     world.run(PLAIN, 22, 0);
     assert!(charges(&world) > 18);
     let report = world.audit();
     let is_double = |finding: &&Finding| matches!(finding, Finding::ChargedTwice { .. });
     assert_eq!(report.findings.kept.iter().filter(is_double).count(), 9);
+}
+
+/// Ten donations, published to logs that have dropped their beginning.
+fn some_in_cut_logs() -> World {
+    let world = World::new();
+    world.overflow();
+    let some: Vec<_> = (1..=10).map(|n| donate(n, None, "pm_card_visa")).collect();
+    world.publish(&some);
+    let logs = world.positions().read().unwrap();
+    assert!(logs.iter().all(|log| log.low > 0), "{logs:?}");
+    world
+}
+
+/// It runs on as any other does.
+fn check_goes_on(world: &World) {
+    world.publish(&[donate(40, None, "pm_card_visa")]);
+    world.run(PLAIN, 11, 0);
+    assert_eq!(charges(world), 11);
+    let report = world.audit();
+    assert!(report.is_ok(), "{}", report.to_text());
+}
+
+#[test]
+fn of_a_store_that_is_gone_all_that_the_cut_logs_still_hold_is_read_again() {
+    let world = some_in_cut_logs();
+    world.run(PLAIN, 10, 0);
+    fs::remove_dir_all(world.store()).unwrap();
+    world.gateway_clock.advance(Duration::from_secs(25 * 3_600));
+    let alarm = world.alarm(PLAIN);
+    assert!(matches!(alarm, Alarm::OlderStore { .. }), "{alarm}");
+    world.run(AFTER_RESTORE, 10, 0);
+    assert_eq!(charges(&world), 10);
+    check_goes_on(&world);
+}
+
+#[test]
+fn another_log_is_read_from_where_it_begins() {
+    let world = some_in_cut_logs();
+    let positions = world.positions();
+    let beyond = |log: &Position| (log.shard, log.high + 1_000);
+    let of_the_old_log: Vec<_> = positions.read().unwrap().iter().map(beyond).collect();
+    positions.move_to(&of_the_old_log).unwrap();
+    world.run(NEW_LOG, 10, 0);
+    check_goes_on(&world);
 }

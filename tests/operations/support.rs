@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 /// For what only a defect could make long.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// How often it is looked whether it is so.
 pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 const KEY: &str = "sk_test_almoner";

@@ -7,6 +7,7 @@ use almoner::app::{App, Runtimes, StartFlags, gateway_options, kafka_options};
 use almoner::audit::{AuditReport, compare};
 use almoner::config::{Config, UnknownCampaigns};
 use almoner::kafka::broker::EmbeddedBroker;
+use almoner::kafka::positions::Positions;
 use almoner::simulator::{self, Clock, Running, Simulator};
 use almoner::store::sqlite::Books;
 use almoner_actors::world::Alarm;
@@ -20,7 +21,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 /// Without any progress for so long, a wait has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 pub const PARTITIONS: u16 = 2;
 
 /// What outlives an instance.
@@ -162,6 +163,32 @@ impl World {
             producer.send(record.key(&key).payload(&value)).unwrap();
         }
         producer.flush(PATIENCE).unwrap();
+    }
+
+    /// Publishes what nobody can read, more than the broker keeps: each log of the requests drops its beginning.
+    pub fn overflow(&self) {
+        let producer: ThreadedProducer<_> = ClientConfig::new()
+            .set("bootstrap.servers", &self.config.kafka.bootstrap_servers)
+            .create()
+            .unwrap();
+        let value = vec![b'.'; 100_000];
+        for n in 0..80 * i32::from(PARTITIONS) {
+            let record = || {
+                BaseRecord::<[u8], [u8]>::to(&self.config.kafka.topics.requests)
+                    .partition(n % i32::from(PARTITIONS))
+                    .key(b"user")
+                    .payload(&value)
+            };
+            while producer.send(record()).is_err() {
+                producer.poll(Duration::from_millis(1));
+            }
+        }
+        producer.flush(PATIENCE).unwrap();
+    }
+
+    /// Where the group stands in the logs of the requests.
+    pub fn positions(&self) -> Positions {
+        Positions::new(&kafka_options(&self.config), PARTITIONS.into()).unwrap()
     }
 
     pub fn store(&self) -> &Path {

@@ -176,7 +176,7 @@ impl Gateway {
 
     /// Waits until nothing happens by itself any more.
     pub async fn quiet(&self) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(180);
         while self.running.still_to_come() > 0 {
             assert!(tokio::time::Instant::now() < deadline, "never quiet");
             tokio::time::sleep(Duration::from_millis(2)).await;

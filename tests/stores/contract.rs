@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use almoner_actors::ports::{
-    Accepted, Advanced, Done, Finish, FinishWrite, Finished, FirstState, KeptLetter, MarkWrite,
-    Marked, SendRow, StoreError,
+    Accepted, Advanced, Cursor, Done, Finish, FinishWrite, Finished, FirstState, KeptLetter,
+    MarkWrite, Marked, SendRow, StoreError,
 };
 use almoner_domain::campaign::{CampaignChange, Status};
 use almoner_domain::donation::{Call, Donation, Ending, PendingKind, Progress, State, Trace};
+use almoner_domain::duplicate::{Entry, Read, Standing};
 use almoner_domain::ids::{CampaignId, Place, Shard};
 use almoner_domain::outcome::Reason;
 use almoner_domain::request::{DonationRequest, Information};
@@ -105,6 +106,7 @@ pub fn all_fields_come_back_equal(engine: &Engine) {
             })),
             ..donation(2).request.clone()
         },
+        shard_offset: place(2).offset + 40, // it was forwarded
         body_version: u16::MAX,
         trace: Some(Arc::new(Trace {
             traceparent: Some("00-1-2-03".into()),
@@ -580,11 +582,18 @@ pub fn donations_accepted_during_paging_do_no_harm(engine: &Engine) {
 pub fn the_window_has_what_counts_for_doubles(engine: &Engine) {
     engine.claim(0);
     engine.claim(1);
+    let given = |n: u64| {
+        let mut given = donation(n);
+        if n.is_multiple_of(3) {
+            Arc::make_mut(&mut given).shard_offset += 40; // it was forwarded
+        }
+        given
+    };
     let accepted: Vec<_> = (0..2000)
         .map(|n| {
             let mut write = match n % 5 {
-                0 => held(&donation(n), START_MS),
-                _ => charging(&donation(n)),
+                0 => held(&given(n), START_MS),
+                _ => charging(&given(n)),
             };
             write.shard = Shard(u32::from(n % 7 == 6));
             let (done, receiver) = answer();
@@ -604,7 +613,7 @@ pub fn the_window_has_what_counts_for_doubles(engine: &Engine) {
             let (done, receiver) = answer();
             engine
                 .store
-                .finish(finish_write(&donation(n), row, finish), done);
+                .finish(finish_write(&given(n), row, finish), done);
             Some(receiver)
         })
         .collect();
@@ -613,18 +622,80 @@ pub fn the_window_has_what_counts_for_doubles(engine: &Engine) {
     }
     let expected: Vec<_> = (1000..2000)
         .filter(|n| n % 7 != 6 && n % 5 != 2)
-        .map(|n| (id(n), n % 5 != 1, n % 5 == 0))
+        .map(|n| {
+            let standing = match n % 5 {
+                0 => Standing::Held,
+                1 => Standing::Counted,
+                _ => Standing::Open,
+            };
+            let given = given(n);
+            let entry = Entry::new(&given.request, Read::of(&given), standing);
+            (given.request.user_id.clone(), entry)
+        })
         .collect();
     let mut found: Vec<_> = engine
         .recent(0, START_MS + 1000)
         .iter()
-        .map(|it| (it.donation.request.id, it.is_open, it.is_held))
+        .map(|it| (it.user_id.clone(), it.entry))
         .collect();
     found.sort_by_key(|it| expected.iter().position(|other| other == it));
     assert_eq!(found, expected);
     assert!(engine.recent(0, START_MS + 2000).is_empty());
     let all = (0..2000).filter(|n| n % 7 != 6 && n % 5 != 2).count();
     assert_eq!(engine.recent(0, i64::MIN).len(), all);
+}
+
+pub fn windows_that_are_read_together_are_each_shards_own(engine: &Engine) {
+    // The last shard has few; each has its own stretch of time.
+    let shard_of = |n: u64| match n % 50 {
+        49 => 2,
+        other => u32::from(other % 2 == 1),
+    };
+    let since_ms = |shard: u32| START_MS + 100 * i64::from(shard);
+    let shards = 0..3;
+    for shard in shards.clone() {
+        engine.claim(shard);
+    }
+    let accepted: Vec<_> = (0..20_000)
+        .map(|n| {
+            let mut write = charging(&donation(n));
+            write.shard = Shard(shard_of(n));
+            let (done, receiver) = answer();
+            engine.store.accept(write, done);
+            receiver
+        })
+        .collect();
+    for accepted in accepted {
+        row_of(accepted.recv().unwrap().unwrap());
+    }
+    let mut found = [const { Vec::new() }; 3];
+    let mut after = [Some(Cursor::default()); 3];
+    while after.iter().any(Option::is_some) {
+        let asked = after.map(|after| {
+            let (done, receiver) = answer();
+            after.map(|after| (after, done, receiver))
+        });
+        let mut pages = Vec::new();
+        for (shard, asked) in shards.clone().zip(asked) {
+            let Some((after, done, receiver)) = asked else {
+                continue;
+            };
+            let id = Shard(shard);
+            engine.store.recent(id, since_ms(shard), after, done);
+            pages.push((shard as usize, receiver));
+        }
+        for (shard, page) in pages {
+            let (entries, next) = page.recv().unwrap().unwrap();
+            found[shard].extend(entries.into_iter().map(|it| it.entry.id()));
+            after[shard] = next;
+        }
+    }
+    for shard in shards {
+        let is_in =
+            |n: &u64| shard_of(*n) == shard && donation(*n).recorded_at_ms >= since_ms(shard);
+        let expected: Vec<_> = (0..20_000).filter(is_in).map(id).collect();
+        assert_eq!(found[shard as usize], expected, "shard {shard}");
+    }
 }
 
 pub fn campaigns_change_by_version(engine: &Engine) {

@@ -166,7 +166,7 @@ fn check(folder: &Path, facts: &Facts) -> Result<(), String> {
         .filter(|it| it.donation.recorded_at_ms >= since_ms && state(it).is_none_or(is_charged));
     let window = ids(window);
     let found = engine.recent(0, since_ms);
-    let found: BTreeSet<_> = found.iter().map(|it| it.donation.request.id).collect();
+    let found: BTreeSet<_> = found.iter().map(|it| it.entry.id()).collect();
     if found != window {
         return Err(format!("window: {} of {} found", found.len(), window.len()));
     }

@@ -157,7 +157,7 @@ fn child() {
     };
     assert!(matches!(error, StoreError::Poisoned(_)), "{error}");
     println!("poisoned at {n}: {error}");
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(180);
     while let Err(error) = accept(n) {
         assert!(matches!(error, StoreError::Poisoned(_)), "{error}");
         assert!(Instant::now() < until, "not opened again: {error}");

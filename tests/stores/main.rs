@@ -46,6 +46,7 @@ stories!(
     unfinished_donations_come_in_pages_by_due_time,
     donations_accepted_during_paging_do_no_harm,
     the_window_has_what_counts_for_doubles,
+    windows_that_are_read_together_are_each_shards_own,
     campaigns_change_by_version,
     a_dead_letter_is_kept_once_and_whole,
     a_campaign_closes_by_a_tombstone,

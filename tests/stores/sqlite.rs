@@ -194,7 +194,7 @@ fn a_sighted_donation_begins_with_what_the_gateway_has() {
 }
 
 fn wait_projected(folder: &Path, count: i64) {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(180);
     loop {
         let projected = Connection::open(folder.join("history.sqlite"))
             .and_then(|it| it.query_row("SELECT count(*) FROM by_user", [], |row| row.get(0)));

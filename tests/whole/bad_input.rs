@@ -294,7 +294,8 @@ fn each_repeat_and_each_answer_has_its_one_fate() {
     content::rows(&mut table, &originals);
     holds::rows(&mut table, &held);
     stage.check(&table.rows);
-    places::a_misplaced_record_is_forwarded(&stage);
+    places::misplaced_records_are_forwarded(&stage);
+    places::a_record_misplaced_twice_is_a_dead_letter(&stage);
     stage.instance.stop();
     stage.world.assert_audit_agrees();
 }

@@ -113,7 +113,7 @@ pub struct DeadLetter {
     pub headers: Vec<Header>,
     /// The topic from which it was read.
     pub topic: Box<str>,
-    /// The partition from which it was read.
+    /// The partition from which it was read: first, if it was forwarded.
     pub partition: i32,
     /// Its offset there.
     pub offset: i64,

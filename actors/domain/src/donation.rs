@@ -12,8 +12,10 @@ use crate::request::DonationRequest;
 pub struct Donation {
     /// What was asked for.
     pub request: DonationRequest,
-    /// Where the request stood in the log.
+    /// Where the request stands: where it stood first, if it was forwarded to its shard.
     pub place: Place,
+    /// Its offset in its shard's own log, which orders the shard's donations: the place's, unless it was forwarded.
+    pub shard_offset: i64,
     /// The record's timestamp, milliseconds since 1970: stream time. Ages, holds and the window are judged by it.
     pub recorded_at_ms: i64,
     /// When it arrived here, wall clock, milliseconds since 1970: key lives are counted from it.

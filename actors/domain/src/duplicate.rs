@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::donation::Donation;
 use crate::ids::DonationId;
+use crate::money::{Currency, Money};
 use crate::request::DonationRequest;
 
 /// How a donation counts towards doubles.
@@ -32,7 +33,7 @@ impl Read {
     pub fn of(donation: &Donation) -> Self {
         Self {
             at_ms: donation.recorded_at_ms,
-            offset: donation.place.offset,
+            offset: donation.shard_offset,
         }
     }
 }
@@ -63,11 +64,24 @@ impl Entry {
     /// What is kept of a request.
     #[must_use]
     pub fn new(request: &DonationRequest, read: Read, standing: Standing) -> Self {
+        let campaign_id = request.campaign_id.as_str();
+        Self::of(request.id, campaign_id, request.amount, read, standing)
+    }
+
+    /// The same, where no more of the request is at hand.
+    #[must_use]
+    pub fn of(
+        id: DonationId,
+        campaign_id: &str,
+        amount: Money,
+        read: Read,
+        standing: Standing,
+    ) -> Self {
         Self {
-            id: request.id,
-            hash: hash(request),
+            id,
+            hash: hash(campaign_id, amount.currency()),
             offset: low_bits(read.offset),
-            amount_minor: request.amount.amount_minor(),
+            amount_minor: amount.amount_minor(),
             at_ms_and_standing: read.at_ms.saturating_mul(1 << STANDING_BITS) & !STANDING_MASK
                 | standing.bits(),
         }
@@ -133,15 +147,13 @@ fn low_bits(offset: i64) -> u32 {
 }
 
 /// The hash of campaign and currency (FNV-1a, 64 bits folded to 32): the same after every restart and on every machine.
-fn hash(request: &DonationRequest) -> u32 {
+fn hash(campaign_id: &str, currency: Currency) -> u32 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
-    let campaign = request.campaign_id.as_str().bytes();
-    let currency = request.amount.currency().code().bytes();
     // A slash is in no campaign's id, so no campaign and currency run into another pair.
-    let hash = campaign
+    let hash = (campaign_id.bytes())
         .chain([b'/'])
-        .chain(currency)
+        .chain(currency.code().bytes())
         .fold(BASIS, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(PRIME)
         });
@@ -167,7 +179,8 @@ impl Window {
         if self.is_empty() {
             return None;
         }
-        let (hash, amount_minor) = (hash(request), request.amount.amount_minor());
+        let hash = hash(request.campaign_id.as_str(), request.amount.currency());
+        let amount_minor = request.amount.amount_minor();
         self.entries
             .iter()
             .filter(|entry| {

@@ -104,13 +104,68 @@ impl fmt::Display for Shard {
     }
 }
 
-/// Where a record stands in a log. It is the `source` of the outcome that answers the record.
+/// Where a record stands in a log. It is the `source` of the outcome that answers the record, and shown as
+/// `topic/partition/offset`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Place {
     /// The topic's name.
     pub topic: Arc<str>,
-    /// The partition, which is also the shard.
+    /// The partition.
     pub partition: u32,
     /// The record's offset.
     pub offset: i64,
+}
+
+impl Place {
+    /// Parses what is shown of a place, and nothing but that: no sign, no leading zero.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let [topic, partition, offset] =
+            <[&str; 3]>::try_from(text.split('/').collect::<Vec<_>>()).ok()?;
+        let place = Self {
+            topic: topic.into(),
+            partition: partition.parse().ok()?,
+            offset: offset.parse().ok().filter(|it| *it >= 0)?,
+        };
+        (!topic.is_empty() && place.to_string() == text).then_some(place)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.topic, self.partition, self.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Place;
+
+    #[test]
+    fn a_place_is_a_topic_a_partition_and_an_offset_written_in_one_way() {
+        let check = |text: &str, is_one: bool| {
+            let shown = Place::parse(text).map(|it| it.to_string());
+            assert_eq!(shown.as_deref(), is_one.then_some(text), "{text}");
+        };
+        check("donations.requests/3/1047", true);
+        check("r/0/0", true);
+        check("r/4294967295/9223372036854775807", true);
+        for bad in [
+            "",
+            "r/3",
+            "/3/1047",
+            "a/b/7",
+            "a/3/x",
+            "a/b/3/7",
+            "r/3/1047/",
+            "r/3/-1",
+            "r/+3/7",
+            "r/03/7",
+            "r/3/ 7",
+            "r/4294967296/0",
+            "r/0/9223372036854775808",
+        ] {
+            check(bad, false);
+        }
+    }
 }

@@ -59,13 +59,5 @@ pub fn receipt_id(id: DonationId) -> Uuid {
 /// The id of a `request.rejected`: UUIDv5 of `log generation/topic/partition/offset`.
 #[must_use]
 pub fn rejection_id(log_generation: u32, place: &Place) -> Uuid {
-    let Place {
-        topic,
-        partition,
-        offset,
-    } = place;
-    Uuid::new_v5(
-        &REJECTIONS,
-        format!("{log_generation}/{topic}/{partition}/{offset}").as_bytes(),
-    )
+    Uuid::new_v5(&REJECTIONS, format!("{log_generation}/{place}").as_bytes())
 }

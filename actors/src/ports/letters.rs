@@ -7,7 +7,7 @@ use super::{Done, OwnedHeader, StoreError};
 /// A dead letter as it would have been published, had the broker taken it: its card numbers are masked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeptLetter {
-    /// Where the record was read.
+    /// Where the record was read: first, if it was forwarded.
     pub place: Place,
     /// SHA-256 of the value. Another log may have another letter at the same place.
     pub sha256: [u8; 32],

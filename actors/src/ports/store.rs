@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use almoner_domain::campaign::{Campaign, CampaignChange};
 use almoner_domain::donation::{Donation, Ending, PendingKind, Progress, State};
+use almoner_domain::duplicate::Entry;
 use almoner_domain::ids::{CampaignId, DonationId, Place, Shard, UserId};
 use almoner_domain::money::Currency;
 use almoner_domain::outcome::Told;
@@ -255,15 +256,13 @@ pub struct Claimed {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Cursor(pub i64, pub i64);
 
-/// One donation of a window: what the check for doubles needs of it.
+/// One donation of a window: what the check for doubles needs of it, and no more, since there are many.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WindowEntry {
-    /// The donation.
-    pub donation: Arc<Donation>,
-    /// Whether it is unfinished.
-    pub is_open: bool,
-    /// Whether it is held.
-    pub is_held: bool,
+    /// Who gave.
+    pub user_id: UserId,
+    /// What, and how it stands.
+    pub entry: Entry,
 }
 
 /// One unfinished donation, or a finished one whose outcome was not acknowledged.
@@ -325,7 +324,7 @@ pub trait Store: Send + Sync {
     fn mark(&self, mark: MarkWrite, done: Done<Result<Marked, StoreError>>);
 
     /// A page of the shard's donations that were recorded (stream time) at or after `since_stream_ms` and are not
-    /// failed or cancelled, and the cursor of the next page.
+    /// failed or cancelled, and the cursor of the next page; a page with a cursor need not be full.
     #[expect(
         clippy::type_complexity,
         reason = "a page and its cursor need no name of their own"

@@ -126,6 +126,7 @@ impl Router {
 
     fn begin_reading(&mut self, claimed: &Claimed, ctx: &mut Context<Self>) {
         let Some(shard) = &self.shard else { return };
+        tracing::debug!(shard = %self.id, "shard claimed");
         shard.epoch.set(claimed.epoch);
         shard
             .stream_ms
@@ -136,18 +137,9 @@ impl Router {
     }
 
     fn put_recent(&mut self, entries: Vec<WindowEntry>) {
-        for WindowEntry {
-            donation,
-            is_open,
-            is_held,
-        } in entries
-        {
-            let standing = match (is_held, is_open) {
-                (true, _) => Standing::Held,
-                (false, true) => Standing::Open,
-                (false, false) => Standing::Counted,
-            };
-            self.put_window(&donation, standing);
+        for WindowEntry { user_id, entry } in entries {
+            let slot = self.slots.slot(&user_id);
+            slot.window.borrow_mut().insert(entry);
         }
     }
 
@@ -241,7 +233,10 @@ impl Handler<RecentPage> for Router {
                 self.put_recent(entries);
                 match next {
                     Some(next) => self.read_recent(next, ctx),
-                    None => self.read_unfinished(Cursor::default(), ctx),
+                    None => {
+                        tracing::debug!(shard = %self.id, users = self.slots.len(), "windows filled");
+                        self.read_unfinished(Cursor::default(), ctx);
+                    }
                 }
             }
             Err(_) => self.again_later(Again::ReadRecent(after)),

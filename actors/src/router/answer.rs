@@ -8,7 +8,7 @@ use almoner_domain::ids::{DonationId, Place};
 use almoner_domain::outcome::{Rejection, RejectionReason};
 use smallvec::SmallVec;
 
-use super::flight::{HoldRecord, Work};
+use super::flight::{HoldRecord, Ticket, Work};
 use super::tick::Again;
 use super::{Completed, Refused, Router};
 use crate::intake::{self, Asked, Incoming};
@@ -101,6 +101,7 @@ impl Router {
                 let record = HoldRecord {
                     hold,
                     confirmed,
+                    offset,
                     place,
                     recorded_at_ms,
                 };
@@ -123,7 +124,7 @@ impl Router {
     /// A request of a flight cannot be done: each of its records is told so.
     pub(super) fn refused(&mut self, refused: &Refused) {
         let Some(flight) = (self.flights.get_mut(&refused.id))
-            .filter(|flight| flight.is_at_user() && flight.work.place() == Some(&refused.place))
+            .filter(|flight| flight.is_at_user() && flight.work.offset() == Some(refused.offset))
         else {
             return;
         };
@@ -139,8 +140,7 @@ impl Router {
         if refused.is_end {
             self.end_refused(refused.id);
         }
-        let reject = |place: Place| {
-            let offset = place.offset;
+        let reject = |Ticket { offset, place }| {
             let rejection = Box::new(rejection.clone());
             (offset, Loose::Rejection(rejection, place, trace.clone()))
         };
@@ -154,17 +154,14 @@ impl Router {
         };
         let detail = "the actor that handled it crashed too often; replay it once that is mended";
         let letter = match &flight.work {
-            Work::Donate(donation) => intake::quarantined(&self.world, donation, 0, detail),
+            Work::Donate(donation) => intake::quarantined(&self.world, donation, detail),
             Work::AnswerHold(record) => record.as_dead_letter(&self.world, detail),
             Work::Due(_) => return,
         };
         let tickets = std::mem::take(&mut flight.tickets);
         self.end_refused(id);
-        let bury = |Place { offset, .. }: Place| {
-            let letter = DeadLetter {
-                offset,
-                ..letter.clone()
-            };
+        let bury = |Ticket { offset, place }| {
+            let letter = intake::at(place, letter.clone());
             (offset, Loose::DeadLetter(Box::new(letter)))
         };
         self.publish_loose(tickets.into_iter().map(bury));

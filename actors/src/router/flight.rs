@@ -36,8 +36,19 @@ pub(super) enum Work {
 pub(super) struct HoldRecord {
     pub(super) hold: HoldAnswer,
     pub(super) confirmed: bool,
+    /// In the shard's log.
+    pub(super) offset: i64,
     pub(super) place: Place,
     pub(super) recorded_at_ms: i64,
+}
+
+/// A record that waits for the fate of a flight.
+#[derive(Clone)]
+pub(super) struct Ticket {
+    /// In the shard's log: what is done with its fate.
+    pub(super) offset: i64,
+    /// What it is known by to whoever is told: where it stood first.
+    pub(super) place: Place,
 }
 
 /// One donation in flight in the shard.
@@ -46,7 +57,7 @@ pub(super) struct Flight {
     /// Whose it is.
     pub(super) slot: Rc<Slot>,
     /// The records that wait for its fate, all alike: a due flight has none, an answer to a hold one.
-    pub(super) tickets: SmallVec<[Place; 1]>,
+    pub(super) tickets: SmallVec<[Ticket; 1]>,
     /// Events to be told, the first one being published.
     outbox: SmallVec<[(Arc<Told>, Place); 1]>,
     /// The number of the publish that is on its way: an answer to another one is history.
@@ -92,13 +103,24 @@ impl Work {
         }
     }
 
-    /// The record that asks for it.
-    pub(super) fn place(&self) -> Option<&Place> {
+    /// The offset of the record that asks for it, in the shard's log.
+    pub(super) fn offset(&self) -> Option<i64> {
         match self {
-            Self::Donate(donation) => Some(&donation.place),
-            Self::AnswerHold(record) => Some(&record.place),
+            Self::Donate(donation) => Some(donation.shard_offset),
+            Self::AnswerHold(record) => Some(record.offset),
             Self::Due(_) => None,
         }
+    }
+
+    /// For the record that asks for it.
+    fn ticket(&self) -> Option<Ticket> {
+        let place = match self {
+            Self::Donate(donation) => &donation.place,
+            Self::AnswerHold(record) => &record.place,
+            Self::Due(_) => return None,
+        };
+        let place = place.clone();
+        self.offset().map(|offset| Ticket { offset, place })
     }
 
     /// Whether both are requests for one and the same donation: then one fate answers both.
@@ -117,7 +139,7 @@ impl Flight {
     pub(super) fn new(work: Work, slot: Rc<Slot>, since_boot_ms: i64) -> Self {
         slot.launched();
         Self {
-            tickets: work.place().cloned().into_iter().collect(),
+            tickets: work.ticket().into_iter().collect(),
             work,
             slot,
             outbox: SmallVec::new(),
@@ -146,11 +168,8 @@ impl Flight {
 
     /// Whether it is to answer the record at this offset.
     pub(super) fn holds(&self, offset: i64) -> bool {
-        let after = self.after.iter().filter_map(Work::place);
-        self.tickets
-            .iter()
-            .chain(after)
-            .any(|place| place.offset == offset)
+        let mut after = self.after.iter().filter_map(Work::offset);
+        self.tickets.iter().any(|ticket| ticket.offset == offset) || after.any(|it| it == offset)
     }
 
     fn send_to(&self, id: DonationId, user: &Addr<User>) {
@@ -161,6 +180,7 @@ impl Flight {
             Work::AnswerHold(record) => user.do_send(AnswerHold {
                 hold: record.hold.clone(),
                 confirmed: record.confirmed,
+                offset: record.offset,
                 place: record.place.clone(),
                 recorded_at_ms: record.recorded_at_ms,
             }),
@@ -184,7 +204,7 @@ impl Flight {
             let copies = self
                 .tickets
                 .iter()
-                .map(|source| (Arc::clone(&told), source.clone()));
+                .map(|ticket| (Arc::clone(&told), ticket.place.clone()));
             self.outbox.extend(copies);
             if self.tickets.is_empty() && is_news {
                 self.outbox
@@ -206,12 +226,13 @@ impl Router {
         if !flight.work.is_repeated_by(&work) {
             return flight.after.push(work);
         }
-        let Some(place) = work.place() else { return };
-        flight.tickets.push(place.clone());
+        let Some(ticket) = work.ticket() else { return };
+        let place = ticket.place.clone();
+        flight.tickets.push(ticket);
         if flight.fate.is_some()
             && let Some(told) = flight.latest.clone()
         {
-            flight.outbox.push((told, place.clone()));
+            flight.outbox.push((told, place));
             self.publish_next(id);
         }
     }
@@ -239,9 +260,8 @@ impl Router {
             .flights
             .iter()
             .filter(|(_, flight)| flight.is_at_user() && which(&flight.work));
-        let offset = |work: &Work| work.place().map(|place| place.offset);
         let mut ids: Vec<_> = at_user
-            .map(|(id, flight)| (offset(&flight.work), *id))
+            .map(|(id, flight)| (flight.work.offset(), *id))
             .collect();
         ids.sort_unstable(); // in the order in which they came
         let boot_ms = self.world.clock.boot_ms();
@@ -363,8 +383,8 @@ impl Router {
                 self.bound_pending();
             }
         }
-        for place in &flight.tickets {
-            self.done(place.offset);
+        for ticket in &flight.tickets {
+            self.done(ticket.offset);
         }
         self.begin_after(id, flight.after);
         if has_pending_row {

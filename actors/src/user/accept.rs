@@ -115,7 +115,7 @@ impl User {
             self.slot.window.borrow_mut().settle(id, Settled::Gone); // it is counted at its own user
         }
         self.active.swap_remove(i);
-        let refused = Refused::id_reused(id, asked.place.clone(), field);
+        let refused = Refused::id_reused(id, asked.shard_offset, field);
         self.shard.router.do_send(refused);
         self.give_turn_back(id, ctx);
     }

@@ -117,8 +117,7 @@ impl User {
             return self.refuse(i, answer, reason, ctx);
         }
         if answer.recorded_at_ms > self.active[i].progress.hold_lapses_at_ms {
-            let (id, place) = (self.active[i].id, answer.place.clone());
-            let refused = Refused::too_late(id, place);
+            let refused = Refused::too_late(self.active[i].id, answer.offset);
             self.shard.router.do_send(refused);
             return self.apply(i, Event::HoldLapsed, ctx);
         }
@@ -164,7 +163,7 @@ impl User {
         ctx: &Context<Self>,
     ) {
         let id = self.active.swap_remove(i).id;
-        let refused = Refused::hold_answer(id, answer.place.clone(), reason);
+        let refused = Refused::hold_answer(id, answer.offset, reason);
         self.shard.router.do_send(refused);
         self.give_turn_back(id, ctx);
     }

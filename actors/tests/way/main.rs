@@ -8,11 +8,13 @@ mod surplus;
 
 mod crashes;
 mod crowds;
+mod forwarded;
 mod handover;
 mod happy;
 mod holds;
 mod limits;
 mod panics;
+mod passivation;
 mod repeats;
 mod supervision;
 mod unknown;

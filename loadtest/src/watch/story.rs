@@ -49,6 +49,7 @@ impl Story {
             donation: Donation {
                 request,
                 place: place(n.into()),
+                shard_offset: n.into(),
                 recorded_at_ms: 0,
                 accepted_at_ms: 0,
                 body_version: 1,

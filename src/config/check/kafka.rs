@@ -26,13 +26,10 @@ pub(super) fn check(kafka: &Kafka, check: &mut Check<'_>) {
         );
     }
     topics(&kafka.topics, check);
-    let names_mechanism = kafka
-        .client
-        .expose()
-        .any(|(name, _)| name.starts_with("sasl.mechanism"));
     for (name, value) in kafka.client.expose() {
         let key = format!("kafka.client.{name}");
-        let missing = missing_feature(name, value, names_mechanism).map(|feature| {
+        let names = kafka.client.expose().map(|(name, _)| name);
+        let missing = missing_feature(name, value, names).map(|feature| {
             format!("this build cannot do it; build Almoner with `--features {feature}`")
         });
         if let Some(message) = missing.or_else(|| client_option(name, value)) {

@@ -190,37 +190,15 @@ mod tests {
     use std::sync::Arc;
 
     use almoner_actors::ports::{Done, GatewayCall};
-    use almoner_domain::donation::{Call, Donation};
-    use almoner_domain::ids::{CampaignId, DonationId, Place, UserId};
-    use almoner_domain::money::{Currency, Money};
-    use almoner_domain::request::DonationRequest;
+    use almoner_domain::donation::Call;
+    use almoner_domain::ids::DonationId;
 
     use super::*;
+    use crate::gateway::fixtures::donation;
 
     fn waiting(n: u8, range_s: (i64, i64)) -> Waiting {
-        let amount = Money::new(1_250, Currency::from_code("EUR").unwrap()).unwrap();
-        let request = DonationRequest {
-            id: DonationId([n; 16]),
-            user_id: UserId::parse("user_1").unwrap(),
-            campaign_id: CampaignId::parse("campaign_1").unwrap(),
-            amount,
-            payment_method: "pm_1".into(),
-            gateway_customer: None,
-            information: None,
-        };
-        let place = Place {
-            topic: "donations.requests".into(),
-            partition: 0,
-            offset: 0,
-        };
-        let donation = Donation {
-            request,
-            place,
-            recorded_at_ms: 0,
-            accepted_at_ms: 0,
-            body_version: 1,
-            trace: None,
-        };
+        let donation = donation(DonationId([n; 16]));
+        let charged = Charged::new(donation.request.amount).unwrap();
         let call = GatewayCall {
             donation: Arc::new(donation),
             call: Call::List,
@@ -229,7 +207,7 @@ mod tests {
         };
         let done = Done::new(|_: Answer| {});
         let at = Instant::now();
-        Waiting::new(Asked { call, done, at }, Charged::new(amount).unwrap())
+        Waiting::new(Asked { call, done, at }, charged)
     }
 
     /// Ranges asked for; ranges read, each with how many callers.

@@ -3,39 +3,20 @@
 use std::sync::Arc;
 
 use almoner_domain::donation::Donation;
-use almoner_domain::ids::{CampaignId, DonationId, Place, UserId};
-use almoner_domain::money::{Currency, Money};
-use almoner_domain::request::DonationRequest;
+use almoner_domain::ids::DonationId;
 use futures::FutureExt;
 use http_body_util::BodyExt;
 
 use super::*;
+use crate::gateway::fixtures::donation;
 
 const ID: &str = "018f6b2e-5c1a-7abc-8def-0123456789ab";
 
 fn call(call: Call, intent: Option<&str>, body_version: u16) -> GatewayCall {
-    let request = DonationRequest {
-        id: DonationId::parse(ID).unwrap(),
-        user_id: UserId::parse("user_1").unwrap(),
-        campaign_id: CampaignId::parse("campaign_1").unwrap(),
-        amount: Money::new(1_250, Currency::from_code("EUR").unwrap()).unwrap(),
-        payment_method: "pm_1".into(),
-        gateway_customer: None,
-        information: None,
-    };
-    let place = Place {
-        topic: "donations.requests".into(),
-        partition: 0,
-        offset: 0,
-    };
     GatewayCall {
         donation: Arc::new(Donation {
-            request,
-            place,
-            recorded_at_ms: 0,
-            accepted_at_ms: 0,
             body_version,
-            trace: None,
+            ..donation(DonationId::parse(ID).unwrap())
         }),
         call,
         intent: intent.map(Into::into),

@@ -118,12 +118,12 @@ pub(super) fn refuse_without_feature(
     value: &str,
     all: &BTreeMap<String, String>,
 ) -> Result<(), KafkaError> {
-    let names_mechanism = all.contains_key("sasl.mechanism") || all.contains_key("sasl.mechanisms");
-    let Some(feature) = missing_feature(key, value, names_mechanism) else {
+    let keys = all.keys().map(String::as_str);
+    let Some(feature) = missing_feature(key, value, keys) else {
         return Ok(());
     };
     // Only of these two it is sure that they hold no secret.
-    let may_be_shown = key == "security.protocol" || key.starts_with("sasl.mechanism");
+    let may_be_shown = key == "security.protocol" || names_mechanism(key);
     Err(KafkaError::FeatureMissing {
         key: key.to_owned(),
         value: if may_be_shown { value } else { "…" }.to_owned(),
@@ -131,20 +131,21 @@ pub(super) fn refuse_without_feature(
     })
 }
 
-/// The Cargo feature that a setting needs and this build lacks. Without a mechanism's name SASL means Kerberos.
-pub(crate) fn missing_feature(
+/// The Cargo feature that a setting needs and this build lacks. If none of all the `keys` that are set names the mechanism,
+/// SASL means Kerberos.
+pub(crate) fn missing_feature<'k>(
     key: &str,
     value: &str,
-    names_mechanism: bool,
+    mut keys: impl Iterator<Item = &'k str>,
 ) -> Option<&'static str> {
     let lower = value.to_ascii_lowercase();
     let (needs_tls, needs_gssapi) = match key {
         "security.protocol" => (
             lower.ends_with("ssl"),
-            lower.starts_with("sasl") && !names_mechanism,
+            lower.starts_with("sasl") && !keys.any(names_mechanism),
         ),
         // PLAIN is always there; the others need OpenSSL.
-        "sasl.mechanism" | "sasl.mechanisms" => (
+        _ if names_mechanism(key) => (
             lower.starts_with("scram-") || lower == "oauthbearer",
             lower == "gssapi",
         ),
@@ -155,4 +156,9 @@ pub(crate) fn missing_feature(
         (true, false) => Some("kafka-tls"),
         (false, false) => None,
     }
+}
+
+/// Whether the setting names SASL's mechanism: librdkafka knows both spellings.
+fn names_mechanism(key: &str) -> bool {
+    matches!(key, "sasl.mechanism" | "sasl.mechanisms")
 }

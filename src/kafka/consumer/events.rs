@@ -14,6 +14,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use crate::kafka::context::{PlainContext, say_log};
+use crate::kafka::repeats;
 use crate::kafka::telemetry::REBALANCES;
 
 /// A change of the assignment that the loop has to see to.
@@ -106,6 +107,8 @@ impl ClientContext for GroupEvents {
 
     fn stats_raw(&self, json: &[u8]) {
         self.plain.metrics().lag(&self.topic, json);
+        // It comes every two seconds, whether the broker is there or not.
+        repeats::flush();
     }
 }
 
@@ -122,6 +125,7 @@ impl ConsumerContext for GroupEvents {
             .iter()
             .map(|element| element.partition())
             .collect();
+        tracing::debug!(target: "almoner::kafka", count = partitions.len(), ?code, "the assignment changes");
         let change = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             Change::Assign
         } else {

@@ -15,7 +15,7 @@ use rdkafka::error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode};
 use super::events::GroupEvents;
 use super::reading::Fatal;
 use super::{Command, panic_text};
-use crate::kafka::offsets;
+use crate::kafka::{offsets, repeats};
 
 /// How long the broker may take for one answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -140,7 +140,10 @@ impl Thread<'_> {
                     )));
                 }
                 Err(error) => {
-                    tracing::warn!(target: "almoner::kafka", "the group's offsets cannot be read yet: {error}");
+                    repeats::warn(
+                        "ranges",
+                        format!("the group's offsets cannot be read yet: {error}"),
+                    );
                     std::thread::sleep(RETRY_AFTER);
                 }
             }
@@ -149,28 +152,7 @@ impl Thread<'_> {
     }
 
     fn ranges(&self, partitions: &[i32]) -> KafkaResult<Vec<(i32, LogRange)>> {
-        let committed = offsets::committed(self.client, self.topic, partitions, ANSWER_WITHIN)?;
-        let lows = offsets::lows(self.client, self.topic, partitions, ANSWER_WITHIN)?;
-        let highs = offsets::highs(self.client, self.topic, partitions, ANSWER_WITHIN)?;
-        committed
-            .into_iter()
-            .map(|(partition, committed)| {
-                let of = |list: &[(i32, i64)]| {
-                    list.iter()
-                        .find(|(of, _)| *of == partition)
-                        .map(|(_, offset)| *offset)
-                        .ok_or(ClientError::OffsetFetch(RDKafkaErrorCode::NoOffset))
-                };
-                Ok((
-                    partition,
-                    LogRange {
-                        committed,
-                        low: of(&lows)?,
-                        high: of(&highs)?,
-                    },
-                ))
-            })
-            .collect()
+        offsets::ranges(self.client, self.topic, partitions, ANSWER_WITHIN)
     }
 }
 

@@ -73,8 +73,13 @@ impl Letter {
     /// The letter with the first half of its value, and headers that say what the whole one was. A letter without a value
     /// loses its key and the headers that are not a dead letter's.
     pub(super) fn cut(mut self) -> Self {
-        let (length, hash) = (self.bytes().len(), hex(&Sha256::digest(self.bytes())));
-        let was_cut = self.was_cut();
+        let whole = (!self.was_cut()).then(|| {
+            let text = |text: String| Some(text.into_bytes().into());
+            [
+                (CUT_LENGTH.into(), text(self.bytes().len().to_string())),
+                (SHA256.into(), text(hex(&Sha256::digest(self.bytes())))),
+            ]
+        });
         match &mut self.value {
             Some(value) if !value.is_empty() => value.truncate(value.len() / 2),
             _ => {
@@ -82,12 +87,7 @@ impl Letter {
                 self.headers.retain(is_small_and_ours);
             }
         }
-        if !was_cut {
-            let text = |text: String| Some(text.into_bytes().into());
-            self.headers
-                .push((CUT_LENGTH.into(), text(length.to_string())));
-            self.headers.push((SHA256.into(), text(hash)));
-        }
+        self.headers.extend(whole.into_iter().flatten());
         self
     }
 

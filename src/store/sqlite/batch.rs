@@ -152,6 +152,7 @@ impl Batch<'_, '_> {
         let Donation {
             request,
             place,
+            shard_offset,
             recorded_at_ms,
             accepted_at_ms,
             body_version,
@@ -182,6 +183,7 @@ impl Batch<'_, '_> {
             trace.as_ref().and_then(|it| it.traceparent.as_deref()),
             trace.as_ref().and_then(|it| it.correlation_id.as_deref()),
             information,
+            (*shard_offset != place.offset).then_some(shard_offset),
         ])?;
         self.known.keys.accepted(request.id, seq);
         Ok(())

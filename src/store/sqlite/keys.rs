@@ -160,7 +160,9 @@ mod tests {
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
         connection
             .prepare_cached(
-                "INSERT INTO donation VALUES (?1, 0, 0, ?2, '', '', 1, 'EUR', '', NULL, 1, 0, 1, '', 0, 0, NULL, NULL, NULL)",
+                "INSERT INTO donation (seq, shard, recorded_at_ms, id, user_id, campaign_id, amount_minor, currency, \
+                 payment_method, body_version, accepted_at_ms, epoch, topic, \"partition\", \"offset\") \
+                 VALUES (?1, 0, 0, ?2, '', '', 1, 'EUR', '', 1, 0, 1, '', 0, 0)",
             )
             .unwrap()
             .execute((n, &id(n).0[..]))

@@ -1,15 +1,11 @@
 //! Dead letters that are too large for the broker, kept whole: rare, and read by people.
 
-use std::sync::Arc;
-
 use almoner_actors::ports::{Done, KeptLetter, Letters, OwnedHeader, StoreError};
 use almoner_domain::ids::Place;
 use rusqlite::{Connection, Row};
 
 use super::ops::{Call, Op};
 use super::{Books, BooksError, SqliteStore, rows};
-
-const COLUMNS: &str = "topic, \"partition\", \"offset\", sha256, key, value, headers";
 
 /// A kept letter without its content.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,7 +51,8 @@ impl Books {
     /// The engine's.
     pub fn each_letter(&self, mut each: impl FnMut(LetterLine)) -> Result<(), BooksError> {
         let mut statement = self.main.prepare(
-            "SELECT topic, \"partition\", \"offset\", coalesce(length(value), 0), headers FROM dead_letter ORDER BY n",
+            "SELECT topic, \"partition\", \"offset\", coalesce(length(value), 0), headers \
+             FROM dead_letter ORDER BY n",
         )?;
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
@@ -69,17 +66,17 @@ impl Books {
     /// # Errors
     /// The engine's.
     pub fn letters_at(&self, place: &Place) -> Result<Vec<KeptLetter>, BooksError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM dead_letter WHERE topic = ?1 AND \"partition\" = ?2 AND \"offset\" = ?3 ORDER BY n"
-        );
-        let mut statement = self.main.prepare(&sql)?;
+        let mut statement = self.main.prepare(
+            "SELECT topic, \"partition\", \"offset\", sha256, key, value, headers FROM dead_letter \
+             WHERE topic = ?1 AND \"partition\" = ?2 AND \"offset\" = ?3 ORDER BY n",
+        )?;
         let at = (&place.topic, place.partition, place.offset);
         let letters = statement.query_map(at, |row| {
             Ok(KeptLetter {
-                place: self::place(row)?,
+                place: rows::place(row, 0)?,
                 sha256: row.get(3)?,
-                key: boxed(row, 4)?,
-                value: boxed(row, 5)?,
+                key: row.get(4)?,
+                value: row.get(5)?,
                 headers: rows::blob(row.get_ref(6)?.as_blob()?, 6)?,
             })
         })?;
@@ -89,20 +86,8 @@ impl Books {
 
 fn line(row: &Row<'_>) -> rusqlite::Result<LetterLine> {
     Ok(LetterLine {
-        place: place(row)?,
+        place: rows::place(row, 0)?,
         value_bytes: row.get::<_, i64>(3)?.unsigned_abs(),
         headers: rows::blob(row.get_ref(4)?.as_blob()?, 4)?,
     })
-}
-
-fn place(row: &Row<'_>) -> rusqlite::Result<Place> {
-    Ok(Place {
-        topic: Arc::from(row.get::<_, String>(0)?),
-        partition: row.get(1)?,
-        offset: row.get(2)?,
-    })
-}
-
-fn boxed(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Box<[u8]>>> {
-    Ok(row.get::<_, Option<Vec<u8>>>(column)?.map(Into::into))
 }

@@ -7,14 +7,14 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use almoner_actors::ports::{Cursor, Done, Recorded, RowId, StoreError, Unfinished, WindowEntry};
+use almoner_actors::ports::{Cursor, Done, Recorded, RowId, StoreError, Unfinished};
 use almoner_domain::campaign::Campaign;
-use almoner_domain::donation::{PendingKind, State};
+use almoner_domain::donation::PendingKind;
 use almoner_domain::ids::{CampaignId, DonationId, Shard};
 use rusqlite::{Connection, Row};
 
-use super::campaigns::{AsOf, Campaigns};
-use super::codes::Code;
+use super::campaigns::Campaigns;
+use super::recent::{RecentDone, RecentRead, Windows};
 use super::rows::{self, donation_columns};
 use super::schema;
 
@@ -31,7 +31,7 @@ const QUEUE_MAX: usize = 16_384;
 pub(super) const PAGE_ROWS: usize = 1000;
 
 /// A page and the cursor of the next one.
-type Page<T> = (Vec<T>, Option<Cursor>);
+pub(super) type Page<T> = (Vec<T>, Option<Cursor>);
 
 /// One read, with its completion.
 pub(super) enum Read {
@@ -42,16 +42,8 @@ pub(super) enum Read {
         Done<Result<Option<Box<Recorded>>, StoreError>>,
     ),
     Campaign(CampaignId, Done<Result<Option<Arc<Campaign>>, StoreError>>),
-    Recent(RecentRead, Done<Result<Page<WindowEntry>, StoreError>>),
+    Recent(RecentRead, RecentDone),
     Unfinished(UnfinishedRead, Done<Result<Page<Unfinished>, StoreError>>),
-}
-
-/// What to read of a shard's window.
-pub(super) struct RecentRead {
-    pub(super) shard: Shard,
-    pub(super) since_stream_ms: i64,
-    /// Rows up to this one are not looked at.
-    pub(super) after_seq: i64,
 }
 
 /// What to read of a shard's unfinished donations.
@@ -72,66 +64,48 @@ impl Read {
             Self::Unfinished(_, done) => done.call(Err(error)),
         }
     }
-
-    fn answer(self, connection: &Connection, campaigns: &Campaigns, as_of: AsOf) {
-        match self {
-            Self::Load(id, row, done) => {
-                let found = match row {
-                    Some(row) => rows::by_row(connection, row),
-                    None => rows::by_key(connection, id),
-                };
-                // A row that was undone may have become another donation's.
-                let found = found.map(|it| it.filter(|it| it.donation.request.id == id));
-                done.call(found.map_err(failed));
-            }
-            Self::Campaign(id, done) => {
-                let found = rows::campaign(connection, &id).map(|found| found.map(Arc::new));
-                if let Ok(Some(campaign)) = &found {
-                    campaigns.keep(campaign, as_of);
-                }
-                done.call(found.map_err(failed));
-            }
-            Self::Recent(read, done) => done.call(recent(connection, &read).map_err(failed)),
-            Self::Unfinished(read, done) => {
-                done.call(unfinished(connection, &read).map_err(failed));
-            }
-        }
-    }
 }
 
-fn failed(error: impl Display) -> StoreError {
+pub(super) fn failed(error: impl Display) -> StoreError {
     StoreError::Impossible(format!("the read failed: {error}").into())
 }
 
 /// See the file's head.
 pub(super) struct Readers {
     queue: Option<SyncSender<Read>>,
-    campaigns: Arc<Campaigns>,
+    shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// What the threads share.
+#[derive(Default)]
+struct Shared {
+    campaigns: Campaigns,
+    windows: Windows,
 }
 
 impl Readers {
     pub(super) fn start(database: &Path) -> std::io::Result<Self> {
         let (queue, reads) = sync_channel(QUEUE_MAX);
         let reads = Arc::new(Mutex::new(reads));
-        let campaigns = Arc::new(Campaigns::default());
+        let shared = Arc::<Shared>::default();
         let threads = (0..THREADS).map(|_| {
             let (reads, database) = (Arc::clone(&reads), database.to_path_buf());
-            let campaigns = Arc::clone(&campaigns);
+            let shared = Arc::clone(&shared);
             std::thread::Builder::new()
                 .name("store-reader".into())
-                .spawn(move || serve(&reads, &database, &campaigns))
+                .spawn(move || serve(&reads, &database, &shared))
         });
         Ok(Self {
             queue: Some(queue),
-            campaigns: Arc::clone(&campaigns),
+            shared: Arc::clone(&shared),
             threads: threads.collect::<Result<_, _>>()?,
         })
     }
 
     /// Campaigns that were read lately.
     pub(super) fn campaigns(&self) -> &Campaigns {
-        &self.campaigns
+        &self.shared.campaigns
     }
 
     /// Hands on a read, or says at once why not.
@@ -155,7 +129,7 @@ impl Drop for Readers {
     }
 }
 
-fn serve(reads: &Mutex<Receiver<Read>>, database: &Path, campaigns: &Campaigns) {
+fn serve(reads: &Mutex<Receiver<Read>>, database: &Path, shared: &Shared) {
     let mut connection = None;
     let mut batch = Vec::new();
     while take(reads, &mut batch) {
@@ -171,7 +145,7 @@ fn serve(reads: &Mutex<Receiver<Read>>, database: &Path, campaigns: &Campaigns) 
             };
         }
         if let Some(connection) = &connection {
-            answer(connection, campaigns, &mut batch);
+            answer(connection, shared, &mut batch);
         }
     }
 }
@@ -187,55 +161,45 @@ fn take(reads: &Mutex<Receiver<Read>>, batch: &mut Vec<Read>) -> bool {
     true
 }
 
-/// Answers the reads in one transaction: at the beginning of each, the pages that a reader has cached are thrown away if
-/// the writer has committed.
-fn answer(connection: &Connection, campaigns: &Campaigns, batch: &mut Vec<Read>) {
+/// Answers the reads: in one transaction, since at the beginning of each the pages that a reader has cached are thrown away
+/// if the writer has committed. Windows come after it: with them those are answered that are asked for meanwhile.
+fn answer(connection: &Connection, shared: &Shared, batch: &mut Vec<Read>) {
     // Asked for first: what the transaction sees is at least as new.
-    let as_of = campaigns.as_of();
+    let as_of = shared.campaigns.as_of();
     // Where it cannot begin, each read stands alone, and says what the matter is.
-    let _together = (batch.len() > 1).then(|| connection.unchecked_transaction());
+    let together = (batch.len() > 1).then(|| connection.unchecked_transaction());
+    let mut windows = Vec::new();
     for read in batch.drain(..) {
-        read.answer(connection, campaigns, as_of);
+        match read {
+            Read::Load(id, row, done) => done.call(load(connection, id, row).map_err(failed)),
+            Read::Campaign(id, done) => {
+                let found = rows::campaign(connection, &id).map(|found| found.map(Arc::new));
+                if let Ok(Some(campaign)) = &found {
+                    shared.campaigns.keep(campaign, as_of);
+                }
+                done.call(found.map_err(failed));
+            }
+            Read::Recent(read, done) => windows.push((read, done)),
+            Read::Unfinished(read, done) => {
+                done.call(unfinished(connection, &read).map_err(failed));
+            }
+        }
     }
+    drop(together);
+    shared.windows.answer(connection, windows);
 }
 
-fn recent(connection: &Connection, read: &RecentRead) -> rusqlite::Result<Page<WindowEntry>> {
-    let mut statement = connection.prepare_cached(concat!(
-        "SELECT ",
-        donation_columns!(),
-        ", f.state, p.kind FROM donation d LEFT JOIN finish f ON f.seq = d.seq \
-         LEFT JOIN pending p ON p.seq = d.seq \
-         WHERE d.seq > ?1 AND d.shard = ?2 AND d.recorded_at_ms >= ?3 AND (f.state IS NULL OR f.state = ?4) \
-         ORDER BY d.seq LIMIT ?5"
-    ))?;
-    let params = (
-        read.after_seq,
-        read.shard.0,
-        read.since_stream_ms,
-        State::Succeeded.code(),
-        PAGE_ROWS as i64,
-    );
-    let entry = |row: &Row<'_>| {
-        let state: Option<State> = rows::optional_code(row, 18)?;
-        let kind: Option<PendingKind> = rows::optional_code(row, 19)?;
-        let entry = WindowEntry {
-            donation: Arc::new(rows::donation(row)?),
-            is_open: state.is_none(),
-            is_held: state.is_none() && kind == Some(PendingKind::Held),
-        };
-        Ok((row.get(0)?, entry))
+fn load(
+    connection: &Connection,
+    id: DonationId,
+    row: Option<RowId>,
+) -> rusqlite::Result<Option<Box<Recorded>>> {
+    let found = match row {
+        Some(row) => rows::by_row(connection, row),
+        None => rows::by_key(connection, id),
     };
-    let found = statement.query_map(params, entry)?;
-    let mut last = 0;
-    let page = found
-        .map(|found| {
-            let (seq, entry) = found?;
-            last = seq;
-            Ok(entry)
-        })
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let next = (page.len() == PAGE_ROWS).then_some(Cursor(last, 0));
-    Ok((page, next))
+    // A row that was undone may have become another donation's.
+    found.map(|it| it.filter(|it| it.donation.request.id == id))
 }
 
 /// Those without a pending row come first, their cursor's first number is the least there is; then by due time.
@@ -264,8 +228,8 @@ fn unfinished(
     let mut last = after;
     let mut found = statement.query((read.shard.0, after.0, after.1, room))?;
     while let Some(row) = found.next()? {
-        last = Cursor(row.get(18)?, row.get(0)?);
-        page.push(unfinished_row(row, last.0, Some(rows::code(row, 19)?))?);
+        last = Cursor(row.get(19)?, row.get(0)?);
+        page.push(unfinished_row(row, last.0, Some(rows::code(row, 20)?))?);
     }
     let next = (page.len() == PAGE_ROWS).then_some(last);
     Ok((page, next))

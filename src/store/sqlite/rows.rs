@@ -10,19 +10,19 @@ use almoner_domain::ids::{CampaignId, DonationId, Place, Shard, UserId};
 use almoner_domain::money::{Currency, Money};
 use almoner_domain::outcome::Told;
 use almoner_domain::request::DonationRequest;
-use rusqlite::types::{FromSql, Type};
+use rusqlite::types::{FromSql, Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::codes::Code;
 
-/// The columns of a donation, in the order in which [`donation`] reads them: the first 18.
+/// The columns of a donation, in the order in which [`donation`] reads them: the first 19.
 macro_rules! donation_columns {
     () => {
         "d.seq, d.shard, d.recorded_at_ms, d.id, d.user_id, d.campaign_id, d.amount_minor, d.currency, \
          d.payment_method, d.gateway_customer, d.body_version, d.accepted_at_ms, d.topic, d.\"partition\", \
-         d.\"offset\", d.traceparent, d.correlation_id, d.information"
+         d.\"offset\", d.traceparent, d.correlation_id, d.information, d.shard_offset"
     };
 }
 pub(super) use donation_columns;
@@ -105,7 +105,7 @@ fn one(
 
 fn read(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Recorded> {
     let id = RowId(row.get(0)?);
-    let has_events: bool = row.get(25)?;
+    let has_events: bool = row.get(26)?;
     Ok(Recorded {
         row: id,
         donation: Arc::new(donation(row)?),
@@ -117,7 +117,7 @@ fn read(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Recorded> {
         } else {
             Vec::new()
         },
-        answered_by: place(row, 22)?,
+        answered_by: optional_place(row, 23)?,
     })
 }
 
@@ -133,6 +133,8 @@ pub(super) fn donation(row: &Row<'_>) -> rusqlite::Result<Donation> {
             correlation_id,
         })
     });
+    let place = place(row, 12)?;
+    let shard_offset: Option<i64> = row.get(18)?;
     Ok(Donation {
         request: DonationRequest {
             id: DonationId(row.get(3)?),
@@ -144,7 +146,8 @@ pub(super) fn donation(row: &Row<'_>) -> rusqlite::Result<Donation> {
             gateway_customer: row.get(9)?,
             information: optional_blob(row, 17)?,
         },
-        place: place(row, 12)?.ok_or_else(|| unreadable(12, "no place"))?,
+        shard_offset: shard_offset.unwrap_or(place.offset),
+        place,
         recorded_at_ms: row.get(2)?,
         accepted_at_ms: row.get(11)?,
         body_version: row.get(10)?,
@@ -153,45 +156,50 @@ pub(super) fn donation(row: &Row<'_>) -> rusqlite::Result<Donation> {
 }
 
 fn pending(row: &Row<'_>) -> rusqlite::Result<Option<(Pending, Progress)>> {
-    let Some(version) = row.get(18)? else {
+    let Some(version) = row.get(19)? else {
         return Ok(None);
     };
     let pending = Pending {
         version,
-        due_ms: row.get(19)?,
-        kind: code(row, 20)?,
+        due_ms: row.get(20)?,
+        kind: code(row, 21)?,
     };
-    Ok(Some((pending, blob(row.get_ref(21)?.as_blob()?, 21)?)))
+    Ok(Some((pending, blob(row.get_ref(22)?.as_blob()?, 22)?)))
 }
 
 fn finish(row: &Row<'_>) -> rusqlite::Result<Option<Finish>> {
-    if row.get_ref(26)?.data_type() == Type::Null {
+    if row.get_ref(27)?.data_type() == Type::Null {
         return Ok(None);
     }
     Ok(Some(Finish {
         ending: Ending {
-            state: code(row, 26)?,
-            reason: optional_code(row, 27)?,
-            decline_code: row.get(28)?,
-            intent_id: row.get(29)?,
-            charge_id: row.get(30)?,
-            created_s: row.get(31)?,
-            attempts: row.get(33)?,
+            state: code(row, 27)?,
+            reason: optional_code(row, 28)?,
+            decline_code: row.get(29)?,
+            intent_id: row.get(30)?,
+            charge_id: row.get(31)?,
+            created_s: row.get(32)?,
+            attempts: row.get(34)?,
         },
-        at_ms: row.get(32)?,
-        sequence: row.get(34)?,
+        at_ms: row.get(33)?,
+        sequence: row.get(35)?,
     }))
 }
 
-fn place(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Place>> {
-    let Some(topic) = row.get(first)? else {
-        return Ok(None);
-    };
-    Ok(Some(Place {
-        topic,
+/// The place in three columns: topic, partition, offset.
+pub(super) fn place(row: &Row<'_>, first: usize) -> rusqlite::Result<Place> {
+    Ok(Place {
+        topic: row.get(first)?,
         partition: row.get(first + 1)?,
         offset: row.get(first + 2)?,
-    }))
+    })
+}
+
+fn optional_place(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Place>> {
+    match row.get_ref(first)? {
+        ValueRef::Null => Ok(None),
+        _ => place(row, first).map(Some),
+    }
 }
 
 fn told(connection: &Connection, row: RowId) -> rusqlite::Result<Vec<Told>> {
@@ -269,7 +277,7 @@ pub(super) fn to_blob(value: &impl Serialize) -> rusqlite::Result<Vec<u8>> {
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
-fn unreadable(column: usize, why: impl Display) -> rusqlite::Error {
+pub(super) fn unreadable(column: usize, why: impl Display) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Null, why.to_string().into())
 }
 

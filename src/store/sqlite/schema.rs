@@ -71,6 +71,7 @@ fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
         M::up(include_str!("sighted.sql")),
         M::up(include_str!("dead_letter.sql")),
         M::up(include_str!("keyed.sql")),
+        M::up(include_str!("shard_offset.sql")),
     ]);
     migrations
         .to_latest(connection)

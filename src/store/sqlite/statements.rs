@@ -21,8 +21,8 @@ impl<'c> Statements<'c> {
             donation: connection.prepare(
                 "INSERT INTO donation (seq, shard, recorded_at_ms, id, user_id, campaign_id, amount_minor, \
                  currency, payment_method, gateway_customer, body_version, accepted_at_ms, epoch, topic, \
-                 \"partition\", \"offset\", traceparent, correlation_id, information) VALUES \
-                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+                 \"partition\", \"offset\", traceparent, correlation_id, information, shard_offset) VALUES \
+                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
             )?,
             finish: connection.prepare(
                 "INSERT INTO finish (seq, state, reason, decline_code, intent_id, charge_id, created_s, at_ms, \

@@ -1,7 +1,9 @@
 //! Keys that are wrong, and records that stand in a partition that is not their user's.
 
-use super::{Fate, Stage, Table, dead, rejected, user_in};
-use crate::support::{PARTITIONS, donate, id};
+use super::{Fate, Stage, Table, dead, fates_at, rejected, user_in};
+use crate::support::{Fields, PARTITIONS, Place, donate, id};
+
+const FORWARDED: &[u8] = b"almoner-forwarded";
 
 pub fn rows(table: &mut Table) {
     let wrong_key = "the record's key is not user_id; send user_id, as UTF-8, as its key";
@@ -21,18 +23,30 @@ pub fn rows(table: &mut Table) {
         |post| post.key = None,
         rejected("key", "the record has no key; send user_id as its key"),
     );
-    let owner = table.number() % PARTITIONS;
+    // A fate is looked for at the place where the record was published.
+    for (name, header) in [
+        ("in another partition", None),
+        ("in another one, as if forwarded", Some("made up")),
+    ] {
+        let elsewhere = (table.number() + 1) % PARTITIONS;
+        table.record(
+            name,
+            |post| {
+                post.partition = Some(elsewhere);
+                let header = header.map(|it| (FORWARDED, Vec::from(it)));
+                post.headers.extend(header);
+            },
+            Fate::Succeeded,
+        );
+    }
+    let own = table.number() % PARTITIONS;
     table.record(
-        "forwarded once, and in the wrong partition still",
+        "in its own partition, as if forwarded from there",
         |post| {
-            post.partition = Some((owner + 1) % PARTITIONS);
-            post.headers
-                .push((b"almoner-forwarded", b"donations.requests/0/7".to_vec()));
+            let header = format!("donations.requests/{own}/7");
+            post.headers.push((FORWARDED, header.into()));
         },
-        dead(
-            "almoner.misplaced",
-            &format!("it was forwarded once, and belongs to partition {owner} still"),
-        ),
+        Fate::Succeeded,
     );
     let post = donate(table.number(), &table.user());
     table.record(
@@ -42,15 +56,54 @@ pub fn rows(table: &mut Table) {
     );
 }
 
-/// A record in a partition that is not its user's is forwarded: charged once, and done with where it stood.
-pub fn a_misplaced_record_is_forwarded(stage: &Stage) {
+/// Requests in partitions that are not their user's: what comes of each is told of the place where it was published.
+pub fn misplaced_records_are_forwarded(stage: &Stage) {
     const N: u32 = 600_000;
-    let mut post = donate(N, &user_in(0, "misplaced"));
-    post.partition = Some(1);
-    stage.publisher.publish(&[post]);
-    stage.follower.wait_ended(&[id(N)]);
+    let user = user_in(0, "misplaced");
+    let post = |spoil: fn(Fields) -> Fields, partition| {
+        let mut post = spoil(Fields::donate(N, &user)).post();
+        post.partition = Some(partition);
+        post
+    };
+    let given = stage.publisher.publish(&[post(|it| it, 1)]);
+    stage.follower.wait_answered(&given);
+    let reused = post(|it| it.uint("amount_minor", 77), 2);
+    let reused = stage.publisher.publish(&[reused]);
+    stage.follower.wait_answered(&reused);
     stage.world.broker.wait_committed();
     let seen = stage.follower.seen();
-    assert_eq!(seen.end_of(id(N)), Some("donation.succeeded"));
-    assert!(seen.of(id(N)).all(|told| told.sequence == Some(1)));
+    assert_eq!(fates_at(given[0], &seen), [Fate::Succeeded]);
+    let fates = fates_at(reused[0], &seen);
+    assert!(
+        matches!(
+            &*fates,
+            [Fate::Rejected("id_reused", Some("amount_minor"), _)]
+        ),
+        "{fates:?}"
+    );
+    assert!(
+        seen.of(id(N))
+            .all(|told| told.source.unwrap().partition != 0)
+    );
+}
+
+/// Then partition count or partitioner have changed, and nobody knows where it belongs.
+pub fn a_record_misplaced_twice_is_a_dead_letter(stage: &Stage) {
+    const FIRST: Place = Place {
+        partition: 3,
+        offset: 999_999_999,
+    };
+    let mut post = donate(600_001, &user_in(0, "misplaced"));
+    post.partition = Some(1);
+    let header = format!("donations.requests/{}/{}", FIRST.partition, FIRST.offset);
+    post.headers.push((FORWARDED, header.into()));
+    let read = stage.publisher.publish(&[post])[0];
+    stage.follower.wait_answered(&[FIRST]);
+    let sentence = format!(
+        "it was forwarded once, and belongs to partition 0 still; it was read in partition 1 at offset {}",
+        read.offset
+    );
+    let fates = fates_at(FIRST, &stage.follower.seen());
+    assert_eq!(fates, [dead("almoner.misplaced", &sentence)]);
+    stage.world.broker.wait_committed();
 }

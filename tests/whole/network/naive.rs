@@ -96,6 +96,7 @@ fn told(request: &DonationRequest, is_charged: bool) -> Told {
     let donation = Donation {
         request: request.clone(),
         place: place.clone(),
+        shard_offset: 0,
         recorded_at_ms: 0,
         accepted_at_ms: 0,
         body_version: 1,

@@ -118,7 +118,7 @@ fn the_latest_is_named() {
 fn the_hash_is_the_same_after_every_restart() {
     let hash_64: u64 = 6_122_577_266_160_686_187;
     let folded = (hash_64 ^ (hash_64 >> 32)) as u32;
-    assert_eq!(hash(&request(1, "c-1", "EUR", 5)), folded);
+    assert_eq!(hash("c-1", Currency::from_code("EUR").unwrap()), folded);
 }
 
 /// One thing that happens to a user.

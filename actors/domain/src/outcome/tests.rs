@@ -35,6 +35,7 @@ fn donation(metadata: Vec<(Box<str>, Box<str>)>) -> Donation {
             })),
         },
         place: place(41),
+        shard_offset: 41,
         recorded_at_ms: 0,
         accepted_at_ms: 0,
         body_version: 1,

@@ -53,6 +53,7 @@ fn donation() -> Donation {
             partition: 3,
             offset: 41,
         },
+        shard_offset: 41,
         recorded_at_ms: T0_MS,
         accepted_at_ms: T0_MS,
         body_version: 1,

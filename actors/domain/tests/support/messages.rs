@@ -141,6 +141,7 @@ fn outcomes() -> Vec<Record> {
     let donation = |request| Donation {
         request,
         place: place(),
+        shard_offset: place().offset,
         recorded_at_ms: 1_790_000_000_500,
         accepted_at_ms: 1_790_000_000_600,
         body_version: 1,

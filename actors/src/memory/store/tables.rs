@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use almoner_domain::campaign::{Campaign, CampaignChange};
 use almoner_domain::donation::{Donation, PendingKind, Progress, State};
+use almoner_domain::duplicate::{Entry, Read, Standing};
 use almoner_domain::ids::{CampaignId, DonationId, Place, Shard};
 use almoner_domain::money::Currency;
 use almoner_domain::outcome::Told;
@@ -211,10 +212,15 @@ impl Tables {
             if !counts || row.donation.recorded_at_ms < since_stream_ms {
                 continue;
             }
+            let standing = match state {
+                Some(_) => Standing::Counted,
+                None if row.kind() == Some(PendingKind::Held) => Standing::Held,
+                None => Standing::Open,
+            };
+            let (donation, request) = (&row.donation, &row.donation.request);
             page.push(WindowEntry {
-                donation: Arc::clone(&row.donation),
-                is_open: state.is_none(),
-                is_held: state.is_none() && row.kind() == Some(PendingKind::Held),
+                user_id: request.user_id.clone(),
+                entry: Entry::new(request, Read::of(donation), standing),
             });
             if page.len() == PAGE_ROWS {
                 return (page, Some(Cursor(id.0, 0)));

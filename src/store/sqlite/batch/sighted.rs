@@ -1,12 +1,12 @@
 //! Donations of which the gateway's list has shown an intent: they go on from that.
 
-use almoner_actors::ports::{AcceptWrite, Accepted, Pending};
+use almoner_actors::ports::{AcceptWrite, Accepted, Pending, RowId};
 use almoner_domain::donation::{PendingKind, Progress};
 use rusqlite::params;
 
 use super::super::sighted::{Sighted, Sighting};
 use super::super::tail::Open;
-use super::{Answer, Batch, impossible};
+use super::{Answer, Batch};
 
 impl Batch<'_, '_> {
     pub(super) fn put_sightings(&mut self, sightings: &[Sighting]) -> Answer<()> {
@@ -74,8 +74,9 @@ impl Batch<'_, '_> {
         self.connection
             .prepare_cached("DELETE FROM sighted WHERE id = ?1")?
             .execute([&id.0[..]])?;
-        let Some(recorded) = self.by_id(id)? else {
-            return Ok(Err(impossible("the donation was written, and is missing")));
+        let recorded = match self.recorded(RowId(seq), id)? {
+            Ok(recorded) => recorded,
+            Err(error) => return Ok(Err(error)),
         };
         let shard = write.shard;
         let open = Open { shard, id };
