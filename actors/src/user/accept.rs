@@ -44,6 +44,7 @@ impl User {
                 }))
             }
         };
+        self.active[i].permitted_boot_ms = self.shard.world.clock.boot_ms();
         self.active[i].stage = Stage::Accepting(first);
         self.write(i, ctx);
     }

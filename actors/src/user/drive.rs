@@ -182,6 +182,7 @@ impl User {
     /// gateway's timeout, so that nobody repeats the send before.
     fn permit(&mut self, i: usize, ctx: &Ctx) {
         self.active[i].note_send();
+        self.active[i].permitted_boot_ms = self.shard.world.clock.boot_ms();
         let settings = &self.shard.world.settings;
         let due_ms =
             self.active[i].progress.permitted_at_ms + settings.gateway_timeout_ms + SEND_GRACE_MS;
@@ -285,8 +286,9 @@ impl User {
             return;
         };
         active.stage = Stage::Sending;
-        let permitted_at_boot_ms = self.shard.world.clock.boot_ms();
-        active.sent_boot_ms = permitted_at_boot_ms;
+        active.sent_boot_ms = self.shard.world.clock.boot_ms();
+        // Key lives and proofs are counted from the decision: a send that leaves long after it is one that they know not of.
+        let permitted_at_boot_ms = active.permitted_boot_ms;
         let send_deadline_ms = self.shard.world.settings.send_deadline_ms;
         let listed_s = donation.listed_s(&active.progress, send_deadline_ms);
         self.shard.gateway.send(Charge {

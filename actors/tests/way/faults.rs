@@ -9,8 +9,7 @@ use almoner_actors::memory::{MemoryGateway, MemoryOutcomes, MemorySource, Memory
 use almoner_actors::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Commit, CommitError, Cursor, Done,
     Dropped, FinishWrite, Finished, Forward, Gateway, GatewayCall, Inexpressible, MarkWrite,
-    Marked, Outcomes, PublishError, Recorded, Source, Store, StoreError, Unfinished,
-    WindowEntry,
+    Marked, Outcomes, PublishError, Recorded, Source, Store, StoreError, Unfinished, WindowEntry,
 };
 use almoner_domain::answer::Answer;
 use almoner_domain::campaign::{Campaign, CampaignChange};

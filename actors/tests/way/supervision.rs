@@ -195,3 +195,33 @@ fn users_come_and_go_under_traffic() {
         }
     });
 }
+
+/// An event is recorded, and its user's actor crashes before it has said so: it is told all the same.
+#[test]
+fn what_was_recorded_right_before_a_crash_is_told() {
+    story(async || {
+        let durable = Durable::at_first(6, Plan::LoseRequest);
+        let mut crashes = 1;
+        durable.faults.plan(move |touch| match touch.port {
+            "advance" => Fault::AnswerAfterMs(2_000),
+            "load" if touch.id == Some(id(3)) && std::mem::take(&mut crashes) > 0 => Fault::Panic,
+            _ => Fault::None,
+        });
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        let is_recorded =
+            |it: &Instance| it.durable.store.all().iter().any(|it| !it.told.is_empty());
+        instance
+            .until("it is recorded as pending", is_recorded)
+            .await;
+        instance.confirm(3, "ann");
+        instance.settled().await;
+        let told = instance
+            .outcomes()
+            .into_iter()
+            .filter(|it| it.donation_id == id(1).to_string());
+        let mut sequences: Vec<_> = told.filter_map(|it| it.sequence).collect();
+        sequences.dedup();
+        assert_eq!(sequences, [1, 2]);
+    });
+}

@@ -17,7 +17,7 @@ pub fn settings(weather: &Weather) -> Settings {
     let lifetime_ms = if weather.is_long {
         24 * HOUR_MS
     } else {
-        3 * HOUR_MS
+        HOUR_MS
     };
     Settings {
         rules: Rules {

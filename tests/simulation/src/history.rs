@@ -257,11 +257,18 @@ impl History {
     }
 }
 
-/// What a process's alarm means here: it ends, and starts again; but log and store never contradict each other.
-fn hear(outside: &Outside, alarm: &Alarm) {
-    outside.diary.note(|| format!("alarm: {alarm}"));
+/// What a process's alarm means here: it ends, and starts again. But log and store never contradict each other, unless the
+/// process looked at the log before another one took the partition over and did what came since.
+fn hear(outside: &Outside, number: u64, alarm: &Alarm) {
+    outside
+        .diary
+        .note(|| format!("process {number} raises an alarm: {alarm}"));
     outside.faults.count("alarm");
-    if !matches!(alarm, Alarm::Escalated { .. }) {
+    let is_late = match alarm {
+        Alarm::AnotherLog { shard, .. } => outside.broker.owner(shard.0) != Some(number),
+        _ => false,
+    };
+    if !is_late && !matches!(alarm, Alarm::Escalated { .. }) {
         outside.judge.find(I1, format!("alarm: {alarm}"));
     }
 }

@@ -70,8 +70,12 @@ struct Send {
 struct Notes {
     diary: Diary,
     findings: Vec<Finding>,
-    /// Places of the requests topic whose record has its fate.
+    /// Places of the requests topic whose record was answered, or is a dead letter.
     answered: BTreeSet<(u32, i64)>,
+    /// Places whose record was forwarded.
+    forwarded: BTreeSet<(u32, i64)>,
+    /// Where a forwarded record stood first.
+    first_places: BTreeMap<(u32, i64), (u32, i64)>,
     heard: BTreeMap<DonationId, Heard>,
     /// The body under each key.
     bodies: BTreeMap<String, String>,
@@ -99,6 +103,8 @@ pub struct Departure<'a> {
     pub partition: u32,
     /// Under which assignment.
     pub generation: u64,
+    /// Since when, boot clock. What its former owner, here or elsewhere, had permitted may still go out for a while.
+    pub assigned_at_ms: i64,
     /// What is sent.
     pub call: String,
     /// Whether it can charge.
@@ -129,6 +135,8 @@ impl Judge {
             diary,
             findings: Vec::new(),
             answered: BTreeSet::new(),
+            forwarded: BTreeSet::new(),
+            first_places: BTreeMap::new(),
             heard: BTreeMap::new(),
             bodies: BTreeMap::new(),
             crashed_at_ms: BTreeMap::new(),
@@ -188,9 +196,11 @@ impl Judge {
         lock(&self.notes).answered.insert((partition, offset));
     }
 
-    /// A record was forwarded to its partition.
-    pub fn forwarded(&self, partition: u32, offset: i64) {
-        lock(&self.notes).answered.insert((partition, offset));
+    /// A record was forwarded to its partition: what is told of it names the place where it stood first.
+    pub fn forwarded(&self, from: (u32, i64), to: (u32, i64)) {
+        let mut notes = lock(&self.notes);
+        notes.forwarded.insert(from);
+        notes.first_places.insert(to, from);
     }
 
     /// All below `next_offset` is committed: it has its fate (I1).
@@ -198,7 +208,7 @@ impl Judge {
         let mut notes = lock(&self.notes);
         let before = notes.committed.get(&partition).copied().unwrap_or(0);
         for offset in before..next_offset {
-            if !notes.answered.contains(&(partition, offset)) {
+            if !notes.has_fate((partition, offset)) {
                 let what = format!(
                     "offset {offset} of partition {partition} is committed and has no fate"
                 );
@@ -260,19 +270,18 @@ impl Judge {
             call: format!("{} {}", it.id, it.call),
             sent_at_ms: it.now_ms,
         });
-        let crashed_ms = notes
+        let crashed_at_ms = notes
             .crashed_at_ms
             .get(&it.process)
-            .map(|at_ms| it.now_ms - at_ms);
-        if !others.is_empty() && crashed_ms.is_none_or(|ms| ms > it.timeout_ms + it.deadline_ms) {
-            find(
-                &mut notes,
-                I5,
-                format!(
-                    "{} is sent while {others:?} of its user is on the wire",
-                    it.call
-                ),
+            .copied()
+            .unwrap_or(i64::MIN / 2);
+        let taken_over_ms = it.now_ms - it.assigned_at_ms.max(crashed_at_ms);
+        if !others.is_empty() && taken_over_ms > it.timeout_ms + it.deadline_ms {
+            let what = format!(
+                "{} is sent while {others:?} of its user is on the wire",
+                it.call
             );
+            find(&mut notes, I5, what);
         }
     }
 
@@ -314,6 +323,12 @@ impl Judge {
 }
 
 impl Notes {
+    /// The record at this place was answered, is a dead letter, or was forwarded.
+    fn has_fate(&self, place: (u32, i64)) -> bool {
+        let first = self.first_places.get(&place).unwrap_or(&place);
+        self.answered.contains(first) || self.forwarded.contains(&place)
+    }
+
     fn find(&mut self, invariant: &'static str, what: String) {
         self.diary.note(|| format!("FOUND {invariant}: {what}"));
         self.findings.push(Finding { invariant, what });

@@ -23,7 +23,7 @@ use crate::script::Script;
 use crate::store::Disk;
 
 /// A request may be executed so late.
-const LATEST_MS: i64 = 30 * 60_000;
+const LATEST_MS: i64 = 8 * 60_000;
 
 /// The world around the processes.
 pub struct Outside {
@@ -218,7 +218,7 @@ impl Outside {
                 "request to the gateway lost",
             ),
             55..=74 => {
-                let longest_ms = [2_000, 60_000, 20 * 60_000][dice.below(3) as usize];
+                let longest_ms = [2_000, 60_000, 5 * 60_000][dice.below(3) as usize];
                 (
                     Way::Late {
                         after_ms: dice.below(longest_ms),

@@ -38,8 +38,8 @@ pub struct Ports {
     pub source: Arc<dyn Source>,
 }
 
-/// The assignments that a process knows of: the generation of each of its partitions.
-pub type Generations = Arc<Mutex<BTreeMap<u32, u64>>>;
+/// The assignments that a process knows of: of each of its partitions the generation, and since when, boot clock.
+pub type Generations = Arc<Mutex<BTreeMap<u32, (u64, i64)>>>;
 
 /// Every port of one process.
 pub struct Port {
@@ -178,11 +178,11 @@ impl Port {
             .partition(request.user_id.as_str().as_bytes(), settings.partitions)
     }
 
-    fn generation(&self, partition: u32) -> u64 {
+    fn generation(&self, partition: u32) -> (u64, i64) {
         lock(&self.generations)
             .get(&partition)
             .copied()
-            .unwrap_or(0)
+            .unwrap_or((0, 0))
     }
 
     fn is_accepted(&self, id: DonationId) -> bool {
@@ -315,17 +315,16 @@ impl Outcomes for Port {
             .unwrap_or_default();
         let what = hash(from.as_bytes());
         self.publish_with("forward", what, done, move |outside| {
+            let to = forward.to;
+            let at = outside.broker.forward(forward, outside.clock.wall_ms());
             let mut words = from
                 .split('/')
                 .skip(1)
                 .filter_map(|word| word.parse::<i64>().ok());
             if let (Some(partition), Some(offset)) = (words.next(), words.next()) {
-                outside
-                    .judge
-                    .forwarded(u32::try_from(partition).unwrap_or(0), offset);
+                let first = (u32::try_from(partition).unwrap_or(0), offset);
+                outside.judge.forwarded(first, (to.0, at));
             }
-            let to = forward.to;
-            let at = outside.broker.forward(forward, outside.clock.wall_ms());
             outside
                 .diary
                 .note(|| format!("{from} is forwarded to partition {to}, offset {at}"));
@@ -336,7 +335,7 @@ impl Outcomes for Port {
 impl Source for Port {
     fn commit(&self, commit: Commit, done: Done<Result<(), CommitError>>) {
         let partition = commit.shard.0;
-        let (process, generation) = (self.life.number, self.generation(partition));
+        let (process, (generation, _)) = (self.life.number, self.generation(partition));
         let sent_at_ms = self.clock.boot_ms();
         let what = u64::from(partition) << 32 | commit.next_offset.unsigned_abs();
         let after_ms = 1 + self.outside.faults.dice("acknowledgement", what).below(20);
@@ -379,7 +378,7 @@ impl Gateway for Port {
         let (id, name) = (request.id, call.call.name());
         let user_id = call.donation.request.user_id.clone();
         let (process, partition) = (self.life.number, self.partition_of(&call.donation.request));
-        let generation = self.generation(partition);
+        let (generation, assigned_at_ms) = self.generation(partition);
         let now_ms = self.clock.boot_ms();
         let what = hash(request.key.as_deref().unwrap_or(&request.body).as_bytes());
         let send = format!("{id} {:?}", call.call);
@@ -399,6 +398,7 @@ impl Gateway for Port {
                 process,
                 partition,
                 generation,
+                assigned_at_ms,
                 call: format!("{:?}", call.call),
                 moves_money: call.call.moves_money(),
                 key: request.key.as_deref(),

@@ -98,7 +98,8 @@ impl Process {
     /// The partition is its own from now on.
     pub fn assigned(&mut self, partition: u32, generation: u64) {
         let log = self.outside.broker.log(partition);
-        lock(&self.generations).insert(partition, generation);
+        let now_ms = self.outside.clock.boot_ms();
+        lock(&self.generations).insert(partition, (generation, now_ms));
         self.reading
             .insert(partition, log.committed.unwrap_or(log.low));
         self.intake.assigned(Shard(partition), log);
@@ -108,7 +109,9 @@ impl Process {
     #[must_use]
     pub fn believes(&self, partition: u32, generation: u64) -> bool {
         self.reading.contains_key(&partition)
-            && lock(&self.generations).get(&partition) == Some(&generation)
+            && lock(&self.generations)
+                .get(&partition)
+                .is_some_and(|it| it.0 == generation)
     }
 
     /// It hears that the partition is another's.

@@ -53,7 +53,7 @@ pub struct Weather {
     pub crashes_permille: u64,
     /// How many of a thousand calls at the gateway have another end than an answered charge.
     pub gateway_faults_permille: u64,
-    /// Keys live as long as Stripe's, and all that follows from that takes days; else an eighth of it.
+    /// Keys live as long as Stripe's, and all that follows from that takes days; else an hour.
     pub is_long: bool,
 }
 

@@ -216,7 +216,7 @@ impl Group {
             return;
         }
         if let Ok(alarm) = process.alarms.try_recv() {
-            hear(&self.outside, &alarm);
+            hear(&self.outside, process.life.number, &alarm);
             return self.kill(slot, 1_000);
         }
         process.feed();

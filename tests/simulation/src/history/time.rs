@@ -9,6 +9,8 @@ use super::History;
 const STEP_MS: i64 = 100;
 /// The longest step of a silence.
 const SILENT_STEP_MS: i64 = 20_000;
+/// While an answer is waited for in a silence.
+const ANSWER_STEP_MS: i64 = 900;
 /// The end of a long step is lived through as it is, so that what was due then comes to its end.
 const LIVED_MS: i64 = 200;
 
@@ -55,6 +57,7 @@ impl History {
         while self.outside.on_the_wire.load(Ordering::Relaxed) > 0
             && self.outside.diary.now_ms() < until_ms
         {
+            tokio::time::advance(millis(ANSWER_STEP_MS)).await;
             tokio::time::sleep(millis(STEP_MS)).await;
         }
     }

@@ -137,7 +137,7 @@ fn days(
 
 /// A double is not charged unless the user was asked. The log says when it was given, whatever was made of that.
 fn doubles(all: &[Recorded], broker: &Broker, find: &mut impl FnMut(&'static str, String)) {
-    let place = |it: &Recorded| (it.donation.place.partition, it.donation.place.offset);
+    let place = |it: &Recorded| (it.shard.0, it.donation.shard_offset);
     let mut charged: Vec<&Recorded> = all
         .iter()
         .filter(|it| state(it) == Some(State::Succeeded))
@@ -165,9 +165,8 @@ fn is_same_gift(first: &Recorded, later: &Recorded) -> bool {
 /// How far apart the records stand in the log, by the broker's clock.
 fn distance_ms(first: &Recorded, later: &Recorded, broker: &Broker) -> i64 {
     let at_ms = |it: &Recorded| {
-        let place = &it.donation.place;
         broker
-            .record(place.partition, place.offset)
+            .record(it.shard.0, it.donation.shard_offset)
             .map_or(0, |record| record.at_ms)
     };
     (at_ms(later) - at_ms(first)).abs()

@@ -188,7 +188,7 @@ fn trouble(chance: &mut Chance, weather: &Weather) -> What {
     let partition = chance.below(u64::from(weather.partitions)) as u32;
     let hours = |chance: &mut Chance| match weather.is_long {
         true => chance.between(HOUR_MS, 25 * HOUR_MS),
-        false => chance.between(MINUTE_MS, 5 * HOUR_MS),
+        false => chance.between(MINUTE_MS, 3 * HOUR_MS),
     };
     let outage = |chance: &mut Chance| match chance.below(5) {
         0 => hours(chance),
