@@ -35,6 +35,8 @@ pub struct Told {
     pub injected: BTreeMap<&'static str, u64>,
     /// Which answers came to which calls.
     pub answers: BTreeMap<(&'static str, &'static str), u64>,
+    /// From which recorded state to which.
+    pub moves: BTreeMap<(&'static str, &'static str), u64>,
     /// Where ports failed.
     pub fired: BTreeSet<Site>,
     /// Records written.
@@ -250,6 +252,7 @@ impl History {
             diary: outside.diary.lines(),
             injected: outside.faults.injected(),
             answers: lock(&outside.answers).clone(),
+            moves: lock(&outside.moves).clone(),
             fired: outside.faults.fired(),
             records: self.records,
             virtual_ms: outside.diary.now_ms(),

@@ -116,11 +116,17 @@ fn report(sum: &Sum) {
         sum.faults(),
         sum.broken.len()
     );
+    println!("injected:");
     for (name, n) in &sum.injected {
         println!("{n:>10}  {name}");
     }
+    println!("calls, and what was answered:");
     for ((call, class), n) in &sum.answers {
         println!("{n:>10}  {call} → {class}");
+    }
+    println!("states recorded, one after the other:");
+    for ((from, to), n) in &sum.moves {
+        println!("{n:>10}  {from} → {to}");
     }
     for (seed, findings) in &sum.broken {
         for finding in findings.iter().take(5) {

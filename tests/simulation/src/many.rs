@@ -26,6 +26,8 @@ pub struct Sum {
     pub injected: BTreeMap<&'static str, u64>,
     /// Which answers came to which calls.
     pub answers: BTreeMap<(&'static str, &'static str), u64>,
+    /// From which recorded state to which.
+    pub moves: BTreeMap<(&'static str, &'static str), u64>,
     /// The histories in which something did not hold, by their seeds.
     pub broken: BTreeMap<u64, Vec<Finding>>,
 }
@@ -40,6 +42,9 @@ impl Sum {
         }
         for (answer, n) in told.answers {
             *self.answers.entry(answer).or_default() += n;
+        }
+        for (pair, n) in told.moves {
+            *self.moves.entry(pair).or_default() += n;
         }
         if !told.findings.is_empty() {
             self.broken.insert(seed, told.findings);

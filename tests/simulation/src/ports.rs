@@ -202,6 +202,7 @@ impl Store for Port {
 
     fn advance(&self, write: AdvanceWrite, done: Done<Result<Advanced, StoreError>>) {
         let (id, kind, state) = (write.id, write.pending.kind, write.progress.state);
+        self.outside.count_move(id, state);
         let told = write.told.as_ref().map(|told| told.sequence);
         let due_ms = write.pending.due_ms - self.clock.wall_ms();
         self.outside
@@ -214,6 +215,7 @@ impl Store for Port {
 
     fn finish(&self, write: FinishWrite, done: Done<Result<Finished, StoreError>>) {
         let (id, state) = (write.donation.request.id, write.finish.ending.state);
+        self.outside.count_move(id, state);
         self.outside
             .diary
             .note(|| format!("{id} to be recorded: {state:?}"));
