@@ -1,6 +1,7 @@
 //! One instance: everything is made here, in the order in which it is needed, and stopped in the opposite one.
 
 mod key_probe;
+mod new_log;
 mod read_on;
 mod restore;
 mod settings;
@@ -37,10 +38,8 @@ use crate::kafka::consumer::{Consumer, Prepared};
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::{KafkaOptions, Topics};
 use crate::kafka::outcomes::KafkaOutcomes;
-use crate::kafka::positions::Positions;
 use crate::kafka::topics::{self, METADATA_WITHIN};
-use crate::store::sqlite::{OpenError, SqliteStore};
-use crate::store::wait::answered;
+use crate::store::sqlite::{BooksError, OpenError, SqliteStore};
 
 /// How long the campaigns that the topic holds may take to be read.
 const CAMPAIGNS_WITHIN: Duration = Duration::from_secs(600);
@@ -77,6 +76,9 @@ pub enum StartError {
     /// The store could not begin another log.
     #[error("the store could not take the log for a new one: {0}")]
     NewLog(#[from] StoreError),
+    /// The store did not say how far it knows the log.
+    #[error(transparent)]
+    Marks(#[from] BooksError),
 }
 
 /// The runtimes of a process: one for all I/O but the gateway's, and an arbiter for each core, whose actors' I/O runs on
@@ -159,9 +161,6 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(SqliteStore::open(&config.store.path)?);
         tracing::debug!("the store is open");
-        if flags.new_log {
-            answered(|done| store.raise_log_generation(done))?;
-        }
         let gateway_options = gateway_options(config);
         let io = runtimes.gateway.handle().clone();
         let gateway = Arc::new(StripeGateway::new(&gateway_options, io)?);
@@ -169,9 +168,9 @@ impl App {
         let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
         store.hold_to_partitions(partitions)?;
         if flags.new_log {
-            leave_old_log(&store, &kafka, partitions)?;
+            new_log::begin(&store, &kafka, partitions)?;
         }
-        let settings = settings_of(config, partitions, flags);
+        let settings = settings_of(config, partitions);
         if flags.after_restore {
             let restore = Restore {
                 store: &store,
@@ -238,19 +237,6 @@ pub fn start_actors(world: &Arc<World>, runtimes: &Runtimes, topic: Arc<str>) ->
     let arbiters = runtimes.arbiters();
     let gateway = GatewayActor::start_in(&arbiters[0], Arc::clone(world));
     ShardIntake::new(Arc::clone(world), arbiters, gateway, topic)
-}
-
-/// What the group has committed of the old log, beyond the new one's end, says nothing of the new one: it is read whole.
-fn leave_old_log(
-    store: &SqliteStore,
-    kafka: &KafkaOptions,
-    partitions: u32,
-) -> Result<(), StartError> {
-    let positions = Positions::new(kafka, partitions)?;
-    let read = positions.read()?;
-    let old = read.iter().filter(|it| it.beyond_end().is_some());
-    let starts: Vec<_> = old.map(|it| (it.shard, it.low)).collect();
-    read_on_from(store, &positions, &starts)
 }
 
 /// Campaigns are known before the first donation is judged.

@@ -106,6 +106,21 @@ impl Policy {
     }
 }
 
+/// When something crashed, as far back as its policy counts.
+#[derive(Default)]
+pub struct Crashes(VecDeque<Instant>);
+
+impl Crashes {
+    /// One more: how many there are now, or none if that is too many for another restart.
+    pub fn note(&mut self, policy: &Policy, now: Instant) -> Option<usize> {
+        while (self.0.front()).is_some_and(|at| now - *at >= policy.window) {
+            self.0.pop_front();
+        }
+        self.0.push_back(now);
+        Some(self.0.len()).filter(|crashes| *crashes <= policy.restarts_max as usize)
+    }
+}
+
 /// What became of a guarded actor.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Report {
@@ -141,8 +156,7 @@ where
 /// What a guard knows of an actor that crashed.
 #[derive(Default)]
 struct Trouble {
-    /// When it crashed, within the window.
-    crashes: VecDeque<Instant>,
+    crashes: Crashes,
     /// The rest that it takes, and what the panic said.
     rest: Option<(Pin<Box<Sleep>>, String)>,
 }
@@ -196,7 +210,7 @@ where
         {
             ready!(sleep.as_mut().poll(cx));
             let panic = std::mem::take(panic);
-            let restarts = u32::try_from(trouble.crashes.len()).unwrap_or(u32::MAX);
+            let restarts = u32::try_from(trouble.crashes.0.len()).unwrap_or(u32::MAX);
             trouble.rest = None;
             self.restart(panic, restarts);
         }
@@ -224,16 +238,10 @@ where
         if context.ctx().state() == ActorState::Stopped {
             return self.end(Report::Stopped); // the panic was in its last words
         }
-        let now = Instant::now();
         let trouble = self.trouble.get_or_insert_default();
-        while (trouble.crashes.front()).is_some_and(|at| now - *at >= self.policy.window) {
-            trouble.crashes.pop_front();
-        }
-        trouble.crashes.push_back(now);
-        let crashes = trouble.crashes.len();
-        if crashes > self.policy.restarts_max as usize {
+        let Some(crashes) = trouble.crashes.note(self.policy, Instant::now()) else {
             return self.end(Report::Quarantined { panic });
-        }
+        };
         trouble.rest = Some((Box::pin(sleep(self.policy.backoff(crashes))), panic));
     }
 

@@ -98,8 +98,6 @@ pub struct Settings {
     pub gateway_endpoint_per_second_max: u32,
     /// Whether nothing is taken in unless every partition is ours: the store cannot be shared.
     pub needs_every_partition: bool,
-    /// Whether a log that ends before the mark is taken for a new one.
-    pub new_log: bool,
 }
 
 /// Bounds what is in flight: the consumer polls only while there is credit.
@@ -198,11 +196,11 @@ pub enum Alarm {
         /// The first offset that is still there.
         to: i64,
     },
-    /// The log ends before what the store knows to be done: it is another log.
+    /// The log ends before what is done: it is another log.
     AnotherLog {
         /// Of which shard.
         shard: Shard,
-        /// All offsets below are done, says the store.
+        /// All offsets below are done, says the store or the group.
         marked: i64,
         /// Where the log ends.
         high: i64,
@@ -250,7 +248,7 @@ impl std::fmt::Display for Alarm {
                 high,
             } => write!(
                 f,
-                "the log of partition {shard} ends at {high}, but the store has done all below {marked}: this is \
+                "the log of partition {shard} ends at {high}, but all below {marked} is done already: this is \
                  another log; if that is meant, start with --new-log"
             ),
             Self::OlderStore {

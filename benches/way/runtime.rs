@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use almoner::app::{Runtimes, StartFlags, settings_of, start_actors};
+use almoner::app::{Runtimes, settings_of, start_actors};
 use almoner::clock::{RandomDice, SystemClock};
 use almoner::config::Config;
 use almoner_actors::intake::ShardIntake;
@@ -126,7 +126,7 @@ struct Instance {
 impl Instance {
     fn start(runtimes: &Runtimes, config: &Config, store: Arc<dyn Store>) -> Self {
         let broker = Arc::new(Acks::default());
-        let settings = settings_of(config, SHARDS, StartFlags::default());
+        let settings = settings_of(config, SHARDS);
         let (alarms, _) = tokio::sync::mpsc::unbounded_channel();
         let world = Arc::new(World {
             store,

@@ -27,8 +27,8 @@ where
     Ok(positions.move_to(starts)?)
 }
 
-/// As a new owner of the shard.
-fn mark(store: &SqliteStore, shard: Shard, next_offset: i64) -> Result<(), StoreError> {
+/// The store takes all below for done, as a new owner of the shard.
+pub(super) fn mark(store: &SqliteStore, shard: Shard, next_offset: i64) -> Result<(), StoreError> {
     let claimed = answered(|done| store.claim(shard, done))?;
     let write = MarkWrite {
         shard,

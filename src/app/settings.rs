@@ -27,7 +27,7 @@ const QUEUE_PATIENCE_MS: i64 = 30_000;
 
 /// The figures for a requests topic of so many partitions.
 #[must_use]
-pub fn settings_of(config: &Config, partitions: u32, flags: StartFlags) -> Settings {
+pub fn settings_of(config: &Config, partitions: u32) -> Settings {
     let Config {
         donations,
         limits,
@@ -81,7 +81,6 @@ pub fn settings_of(config: &Config, partitions: u32, flags: StartFlags) -> Setti
         gateway_per_second_max: gateway.requests_per_second_max,
         gateway_endpoint_per_second_max: gateway.endpoint_requests_per_second_max,
         needs_every_partition: config.store.kind == StoreKind::Sqlite,
-        new_log: flags.new_log,
     }
 }
 

@@ -33,6 +33,10 @@ pub struct Args {
 /// How long running HTTP requests may take to end.
 const HTTP_PATIENCE: Duration = Duration::from_secs(5);
 
+/// What to do when supervision has given up.
+const AFTER_ESCALATION: &str = "nothing that was recorded is lost: mend what is named above, and a start goes on from there; a \
+    panic is a defect, to be reported with the log";
+
 /// Why the service ends.
 enum End {
     Signal,
@@ -80,6 +84,10 @@ async fn until_end(app: &mut App) -> End {
     loop {
         tokio::select! {
             () = super::signalled() => return End::Signal,
+            why = app.store.lost() => {
+                let what = format!("the store is lost: {why}");
+                return End::Alarm(Alarm::Escalated { what });
+            }
             alarm = app.alarms.recv() => match alarm {
                 // One partition stands still and is shown; the others go on.
                 Some(Alarm::RequestsLost { .. }) => {}
@@ -96,9 +104,9 @@ fn verdict(end: End) -> Result<(), CommandError> {
         End::Alarm(alarm @ Alarm::SourceFailed { .. }) => {
             Err(CommandError::Unavailable(Problem::new(alarm.to_string())))
         }
-        End::Alarm(alarm @ Alarm::Escalated { .. }) => {
-            Err(CommandError::Escalated(Problem::new(alarm.to_string())))
-        }
+        End::Alarm(alarm @ Alarm::Escalated { .. }) => Err(CommandError::Escalated(
+            Problem::new(alarm.to_string()).hint(AFTER_ESCALATION),
+        )),
         End::Alarm(alarm) => Err(CommandError::CouldNotRun(Problem::new(alarm.to_string()))),
     }
 }

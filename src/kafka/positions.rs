@@ -20,6 +20,9 @@ use super::options::KafkaOptions;
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long after the session timeout it is waited for every partition.
 const MEMBER_GRACE: Duration = Duration::from_secs(15);
+/// The session of a member that is one for a moment: the least that brokers take by default. librdkafka's mock cluster lets
+/// whoever comes after the last member's leaving wait for nearly that member's session.
+const MEMBER_SESSION_MS: u32 = 6_000;
 /// How long one poll takes at the most.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -131,8 +134,12 @@ impl Positions {
 
     /// A member that has every partition. Dropped, it leaves.
     fn join(&self, until: Instant) -> Result<BaseConsumer<PlainContext>, KafkaError> {
+        let options = KafkaOptions {
+            session_timeout_ms: self.options.session_timeout_ms.min(MEMBER_SESSION_MS),
+            ..self.options.clone()
+        };
         let member: BaseConsumer<PlainContext> =
-            client_config(&self.options, Role::Member)?.create_with_context(PlainContext::new())?;
+            client_config(&options, Role::Member)?.create_with_context(PlainContext::new())?;
         member.subscribe(&[&self.topic])?;
         while member.assignment()?.count() < self.partitions.len() {
             if Instant::now() > until {

@@ -32,9 +32,11 @@ use almoner_actors::ports::{
 };
 use almoner_domain::campaign::{Campaign, CampaignChange};
 use almoner_domain::ids::{CampaignId, DonationId, Shard};
+use rusqlite::ErrorCode;
+use tokio::sync::watch;
 
 pub use self::books::{Books, BooksError, DayDifference, Page, Total, Totals};
-use self::folder::Folder;
+use self::folder::{FileId, Folder};
 use self::inbox::Inbox;
 use self::keys::RecentKeys;
 pub use self::letters::LetterLine;
@@ -89,8 +91,11 @@ pub enum OpenError {
     #[error("the write-ahead log cannot be copied into the database: close whatever else reads it")]
     CheckpointBlocked,
     /// The database was replaced while it was open.
-    #[error("another database was put in this one's place: stop, and put the right one back")]
+    #[error("another database was put in this one's place: put the right one back")]
     AnotherStore,
+    /// The database was taken away while it was open.
+    #[error("the database is not in its place any more: put it back")]
+    Missing,
     /// The requests topic has another number of partitions than when the store was first used.
     #[error(
         "the requests topic has {now} partitions, and this store was made for {recorded}: a user's shard follows from \
@@ -103,8 +108,28 @@ pub enum OpenError {
         now: u32,
     },
     /// Anything else that the engine says.
-    #[error("the database cannot be opened: {0}")]
+    #[error("the database cannot be used: {0}")]
     Sqlite(#[from] rusqlite::Error),
+}
+
+impl OpenError {
+    /// Whether time alone does not cure it, as it does a full disk.
+    fn is_lasting(&self) -> bool {
+        match self {
+            Self::Folder { .. } | Self::Locked { .. } | Self::CheckpointBlocked => false,
+            Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) => !matches!(
+                failure.code,
+                ErrorCode::SystemIoFailure
+                    | ErrorCode::DiskFull
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::DatabaseBusy
+                    | ErrorCode::DatabaseLocked
+                    | ErrorCode::FileLockingProtocolFailed
+                    | ErrorCode::OutOfMemory
+            ),
+            _ => true,
+        }
+    }
 }
 
 /// The [`Store`] on SQLite. Dropping it does what waits, then closes it.
@@ -113,6 +138,7 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     recent: Arc<RecentKeys>,
     writer: Option<JoinHandle<()>>,
+    lost: watch::Receiver<Option<Arc<str>>>,
     _projector: Projector,
     folder: Folder,
 }
@@ -137,9 +163,12 @@ impl SqliteStore {
         recent.read(&connection)?;
         let identity = schema::identity(&connection)?;
         let projector = Projector::start(folder.path(), identity.clone()).map_err(failed)?;
+        let (lose, lost) = watch::channel(None);
         let writer = Writer {
             identity,
+            file: FileId::of(&database).map_err(failed)?,
             database,
+            lost: lose,
             inbox: Arc::clone(&inbox),
             readers: Arc::clone(&readers),
             recent: Arc::clone(&recent),
@@ -154,6 +183,7 @@ impl SqliteStore {
             readers,
             recent,
             writer: Some(thread),
+            lost,
             _projector: projector,
             folder,
         })
@@ -191,6 +221,17 @@ impl SqliteStore {
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.inbox.is_usable()
+    }
+
+    /// Ends when the store is beyond opening again, and says why.
+    pub async fn lost(&self) -> Arc<str> {
+        let mut lost = self.lost.clone();
+        if let Ok(why) = lost.wait_for(Option::is_some).await
+            && let Some(why) = &*why
+        {
+            return Arc::clone(why);
+        }
+        std::future::pending().await // it was closed as it should
     }
 
     /// An operator says that the log is another one: from now on sources are named with the next generation. Done is

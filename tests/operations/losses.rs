@@ -9,12 +9,13 @@ use almoner_actors::world::Alarm;
 
 use crate::world::{World, donate};
 
-/// What `almoner offsets accept-loss` said, and its exit code.
+/// What `almoner offsets accept-loss` said, and its exit code. Its session is longer than a wait of ours: it must leave the
+/// group at once.
 fn accept_loss(world: &World, more: &[&str]) -> (String, i32) {
     let (key, file) = (world.place("key"), world.place("almoner.toml"));
     fs::write(&key, simulator::Options::default().api_key).unwrap();
     let config = format!(
-        "[kafka]\nbootstrap_servers = {:?}\nsession_timeout_ms = 6000\n[gateway]\nbase_url = {:?}\napi_key_file = {key:?}\n[store]\npath = {:?}\n",
+        "[kafka]\nbootstrap_servers = {:?}\nsession_timeout_ms = 120000\n[gateway]\nbase_url = {:?}\napi_key_file = {key:?}\n[store]\npath = {:?}\n",
         world.config.kafka.bootstrap_servers,
         world.config.gateway.base_url,
         world.store(),

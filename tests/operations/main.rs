@@ -6,6 +6,7 @@ mod demo;
 mod letters;
 mod losses;
 mod metrics;
+mod new_log;
 mod readiness;
 mod restore;
 mod support;

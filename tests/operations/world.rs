@@ -30,7 +30,7 @@ pub struct World {
     pub gateway: Running,
     pub gateway_clock: Clock,
     pub folder: TempDir,
-    _broker: EmbeddedBroker,
+    broker: EmbeddedBroker,
     io: tokio::runtime::Runtime,
 }
 
@@ -52,17 +52,7 @@ impl World {
         let io = tokio::runtime::Runtime::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
-        let topics = config.kafka.topics.clone();
-        let broker = EmbeddedBroker::start(&[
-            (&topics.requests, PARTITIONS),
-            (&topics.outcomes, PARTITIONS),
-            (&topics.dead_letters, PARTITIONS),
-            (&topics.campaigns, PARTITIONS),
-        ])
-        .unwrap();
-        broker
-            .bootstrap_servers()
-            .clone_into(&mut config.kafka.bootstrap_servers);
+        let broker = start_broker(&mut config);
         let gateway_clock = Clock::manual(jiff::Timestamp::now().as_millisecond());
         let options = simulator::Options {
             clock: gateway_clock.clone(),
@@ -85,9 +75,14 @@ impl World {
             gateway,
             gateway_clock,
             folder,
-            _broker: broker,
+            broker,
             io,
         }
+    }
+
+    /// The topics are made anew: their logs begin at nothing.
+    pub fn make_topics_anew(&mut self) {
+        self.broker = start_broker(&mut self.config);
     }
 
     pub fn start(&self, flags: StartFlags) -> Instance {
@@ -199,6 +194,22 @@ impl World {
     pub fn place(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// The configuration is told where it is.
+fn start_broker(config: &mut Config) -> EmbeddedBroker {
+    let topics = &config.kafka.topics;
+    let broker = EmbeddedBroker::start(&[
+        (&topics.requests, PARTITIONS),
+        (&topics.outcomes, PARTITIONS),
+        (&topics.dead_letters, PARTITIONS),
+        (&topics.campaigns, PARTITIONS),
+    ])
+    .unwrap();
+    broker
+        .bootstrap_servers()
+        .clone_into(&mut config.kafka.bootstrap_servers);
+    broker
 }
 
 pub fn id(n: u32) -> DonationId {

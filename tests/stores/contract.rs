@@ -434,6 +434,13 @@ pub fn the_first_answer_to_a_hold_wins(engine: &Engine) {
     engine.claim(0);
     let given = donation(1);
     let row = row_of(engine.accept(held(&given, START_MS)));
+    let check_found = |standing, is_answered: bool| {
+        let (unfinished, recent) = (engine.unfinished(0), engine.recent(0, i64::MIN));
+        assert_eq!(unfinished[0].is_answered, is_answered);
+        let entry = Entry::new(&given.request, Read::of(&given), standing);
+        assert_eq!(recent[0].entry, entry.confirmed_if(is_answered));
+    };
+    check_found(Standing::Held, false);
     let mut confirm = advance_write(&given, row, 1, START_MS, PendingKind::Queued);
     confirm.answered_by = Some(place(41));
     engine.advance(confirm.clone());
@@ -442,11 +449,13 @@ pub fn the_first_answer_to_a_hold_wins(engine: &Engine) {
         panic!("answered twice");
     };
     assert_eq!(recorded.answered_by, Some(place(41)));
+    check_found(Standing::Open, true);
     let mut finish = finish_write(&given, row, charged(NOON_S));
     (finish.seen_version, finish.answered_by) = (2, Some(place(43)));
     engine.finish(finish);
     let recorded = engine.load(given.request.id).unwrap();
     assert_eq!(recorded.answered_by, Some(place(41)));
+    check_found(Standing::Counted, true);
 }
 
 pub fn an_old_owner_is_fenced(engine: &Engine) {

@@ -108,6 +108,23 @@ fn a_closed_store_does_what_waits() {
     assert_eq!(sqlite_at(folder.path()).unfinished(0).len(), 10);
 }
 
+#[test]
+fn readings_that_panic_stop_no_other() {
+    let engine = sqlite();
+    engine.claim(0);
+    engine.new_row(&donation(1));
+    for _ in 0..5 {
+        let (told, hears) = channel();
+        let done = Done::new(move |_| {
+            let _tells_at_its_end: Sender<()> = told;
+            panic!("planned");
+        });
+        engine.store.load(id(1), done);
+        assert!(hears.recv().is_err());
+    }
+    assert!(engine.load(id(1)).is_some());
+}
+
 /// A process whose files must not grow over 2 MB: the write-ahead log reaches that first, and the engine says that
 /// its write failed.
 #[test]

@@ -2,6 +2,7 @@
 //! fails it. Whatever it is, every promise is kept once it is over.
 
 mod disk;
+mod escalation;
 mod folder;
 mod frozen;
 mod others;

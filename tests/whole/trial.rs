@@ -47,10 +47,12 @@ impl Trial {
         self.world.start_with(&[], &[&group, env].concat())
     }
 
-    /// Starts an instance that is told so when its files must not grow, and not ended.
-    pub fn start_ignoring_file_limits(&self) -> Instance {
+    /// Starts an instance that is told so when its files must not grow, and not ended; with more configuration.
+    pub fn start_ignoring_file_limits(&self, env: &[(&str, &str)]) -> Instance {
         let mut command = self.world.command("run");
-        command.env("ALMONER__KAFKA__GROUP_ID", &self.group_id);
+        command
+            .env("ALMONER__KAFKA__GROUP_ID", &self.group_id)
+            .envs(env.iter().copied());
         Instance::start(&mut ignoring_file_limits(&command))
     }
 

@@ -56,12 +56,12 @@ pub struct Entry {
     /// The low bits: which of two records came first is told as long as fewer than 2^31 lie between them.
     offset: u32,
     amount_minor: u64,
-    /// Stream time × 4 + standing.
+    /// Stream time × 8, whether its user was asked, standing.
     at_ms_and_standing: i64,
 }
 
 impl Entry {
-    /// What is kept of a request.
+    /// What is kept of a request. If it is held, its user is asked.
     #[must_use]
     pub fn new(request: &DonationRequest, read: Read, standing: Standing) -> Self {
         let campaign_id = request.campaign_id.as_str();
@@ -82,9 +82,17 @@ impl Entry {
             hash: hash(campaign_id, amount.currency()),
             offset: low_bits(read.offset),
             amount_minor: amount.amount_minor(),
-            at_ms_and_standing: read.at_ms.saturating_mul(1 << STANDING_BITS) & !STANDING_MASK
+            at_ms_and_standing: read.at_ms.saturating_mul(1 << LOW_BITS) & !LOW_MASK
                 | standing.bits(),
         }
+        .confirmed_if(standing == Standing::Held)
+    }
+
+    /// The same; where it is confirmed, the user was asked whether it is meant, and said yes.
+    #[must_use]
+    pub fn confirmed_if(mut self, is_confirmed: bool) -> Self {
+        self.at_ms_and_standing |= if is_confirmed { ASKED } else { 0 };
+        self
     }
 
     /// The donation.
@@ -96,7 +104,7 @@ impl Entry {
     /// When its request was read, in stream time, milliseconds since 1970.
     #[must_use]
     pub fn at_ms(&self) -> i64 {
-        self.at_ms_and_standing >> STANDING_BITS
+        self.at_ms_and_standing >> LOW_BITS
     }
 
     /// How it counts.
@@ -113,11 +121,11 @@ impl Entry {
         self.at_ms_and_standing = self.at_ms_and_standing & !STANDING_MASK | standing.bits();
     }
 
-    /// Whether it is held, and stands behind this offset in the log: then it is the double. The other one was its cause,
-    /// was lost in a crash before it was accepted, and is read again.
-    fn is_held_behind(&self, offset: i64) -> bool {
+    /// Whether its user was asked about it, and it stands behind this offset in the log: then it is the double, confirmed or
+    /// not. The other one was its cause, was lost in a crash before it was accepted, and is read again.
+    fn is_double_behind(&self, offset: i64) -> bool {
         let distance = self.offset.wrapping_sub(low_bits(offset)).cast_signed();
-        self.standing() == Standing::Held && distance > 0
+        self.at_ms_and_standing & ASKED != 0 && distance > 0
     }
 
     /// Whether it still counts at `stream_ms`.
@@ -126,8 +134,10 @@ impl Entry {
     }
 }
 
-const STANDING_BITS: u32 = 2;
-const STANDING_MASK: i64 = 0b11;
+const LOW_BITS: u32 = 3;
+const LOW_MASK: i64 = 0b111;
+const ASKED: i64 = 0b100;
+const STANDING_MASK: i64 = 0b011;
 const OPEN: i64 = 0;
 const HELD: i64 = 1;
 const COUNTED: i64 = 2;
@@ -168,7 +178,7 @@ pub struct Window {
 
 impl Window {
     /// The latest donation that `request` looks like: another id, the same campaign, currency and amount, not finished
-    /// or read at most `window_ms` before it, and not held behind it in the log.
+    /// or read at most `window_ms` before it, and not a double itself that stands behind it in the log.
     #[must_use]
     pub fn suspect(
         &self,
@@ -188,7 +198,7 @@ impl Window {
                     && entry.amount_minor == amount_minor
                     && entry.id != request.id
                     && entry.counts(read.at_ms, window_ms)
-                    && !entry.is_held_behind(read.offset)
+                    && !entry.is_double_behind(read.offset)
             })
             .max_by_key(|entry| entry.at_ms())
             .map(Entry::id)

@@ -278,6 +278,8 @@ pub struct Unfinished {
     pub kind: Option<PendingKind>,
     /// What the check for doubles needs of it.
     pub donation: Arc<Donation>,
+    /// Whether it was held, and its user has answered.
+    pub is_answered: bool,
 }
 
 /// The sum of the charges of one campaign, currency and day.

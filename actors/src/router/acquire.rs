@@ -95,7 +95,6 @@ impl Router {
 
     /// Whether what the broker and the store say of this shard can be the same history.
     fn find_contradiction(&self, claimed: &Claimed) -> Option<Alarm> {
-        let settings = &self.world.settings;
         let (shard, marked) = (self.id, claimed.next_offset.unwrap_or(0));
         let committed = self.log.committed.unwrap_or(0);
         if let Some(position) = self.log.committed
@@ -107,10 +106,10 @@ impl Router {
                 to: self.log.low,
             });
         }
-        if self.log.high < marked && !settings.new_log {
+        if self.log.high < marked.max(committed) {
             return Some(Alarm::AnotherLog {
                 shard,
-                marked,
+                marked: marked.max(committed),
                 high: self.log.high,
             });
         }
@@ -143,9 +142,10 @@ impl Router {
         }
     }
 
-    fn put_window(&mut self, donation: &Donation, standing: Standing) {
+    fn put_window(&mut self, donation: &Donation, standing: Standing, is_answered: bool) {
         let slot = self.slots.slot(&donation.request.user_id);
         let entry = Entry::new(&donation.request, Read::of(donation), standing);
+        let entry = entry.confirmed_if(is_answered);
         slot.window.borrow_mut().insert(entry);
     }
 
@@ -156,6 +156,7 @@ impl Router {
             due_ms,
             kind,
             donation,
+            is_answered,
         } in page
         {
             let standing = if kind == Some(PendingKind::Held) {
@@ -163,7 +164,7 @@ impl Router {
             } else {
                 Standing::Open
             };
-            self.put_window(&donation, standing);
+            self.put_window(&donation, standing, is_answered);
             let kind = kind.unwrap_or(PendingKind::Drained);
             self.pending.put(
                 id,

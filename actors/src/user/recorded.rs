@@ -101,6 +101,7 @@ impl User {
             None if is_held => Standing::Held,
             None => Standing::Open,
         };
-        window.insert(Entry::new(&donation.request, Read::of(donation), standing));
+        let entry = Entry::new(&donation.request, Read::of(donation), standing);
+        window.insert(entry.confirmed_if(recorded.answered_by.is_some()));
     }
 }

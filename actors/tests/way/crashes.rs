@@ -81,6 +81,46 @@ fn after_a_crash_nobody_is_asked_about_the_first_of_two() {
     });
 }
 
+/// The second was meant: so was the first, which is read again behind it.
+#[test]
+fn after_a_crash_nobody_is_asked_about_the_first_of_two_if_the_second_was_confirmed() {
+    for is_charged_before in [false, true] {
+        story(async || {
+            let durable = Durable::at_first(1, Plan::Hang);
+            let mut instance = Instance::start(&durable);
+            let read = |instance: &mut Instance| {
+                instance.donate(1, "ann", 500);
+                instance.donate(2, "ann", 700);
+                instance.donate(3, "ann", 700);
+                instance.confirm(3, "ann");
+            };
+            read(&mut instance);
+            let is_answered = |it: &Instance| {
+                let all = it.durable.store.all();
+                all.iter().any(|it| it.answered_by.is_some())
+            };
+            instance
+                .until("the answer to be recorded", is_answered)
+                .await;
+            assert!(instance.events_of(id(2)).is_empty());
+            let mut durable = instance.die();
+            if is_charged_before {
+                let instance = Instance::start(&durable); // it drives what is recorded, and has read nothing
+                instance.until_last(3, SUCCEEDED).await;
+                durable = instance.die();
+            }
+            let mut instance = Instance::start(&durable);
+            read(&mut instance);
+            instance.settled().await;
+            assert!(!instance.events_of(id(2)).contains(&ASKED.to_owned()));
+            for n in 1..=3 {
+                assert_eq!(instance.events_of(id(n)).last().unwrap(), SUCCEEDED);
+                assert_eq!(durable.gateway.charges_of(id(n)), 1);
+            }
+        });
+    }
+}
+
 /// A slow donation keeps the offset back while the stream goes on for minutes; then all is read again.
 #[test]
 fn the_window_after_a_crash_is_as_old_as_the_offset() {

@@ -239,22 +239,21 @@ fn limits_hold_per_account_and_endpoint_and_what_they_allow_is_used() {
     });
 }
 
-/// Thirty a second come, and the gateway takes twenty. Every third answer is lost for a while: at first, and when the
-/// queue is longer than a permission to send lives.
-#[test]
-fn what_is_unknown_is_asked_for_under_a_flood_of_new_gifts() {
+/// Thirty a second come, and the gateway takes twenty. Of some the first answer is this one for a while: at first, and when
+/// the queue is longer than a permission to send lives. They are taken on soon.
+fn check_taken_on(first: Plan) {
     story(async || {
-        let lost: Arc<Mutex<BTreeMap<DonationId, Instant>>> = Arc::default();
+        let open: Arc<Mutex<BTreeMap<DonationId, Instant>>> = Arc::default();
         let waited: Arc<Mutex<Vec<Duration>>> = Arc::default();
-        let (losing, asked) = (Arc::clone(&lost), Arc::clone(&waited));
+        let (opening, taken_on) = (Arc::clone(&open), Arc::clone(&waited));
         let durable = Durable::counted(move |n, call| {
             let id = call.donation.request.id;
-            let mut losing = losing.lock().unwrap();
-            if let Some(at) = losing.remove(&id) {
-                asked.lock().unwrap().push(at.elapsed());
+            let mut opening = opening.lock().unwrap();
+            if let Some(at) = opening.remove(&id) {
+                taken_on.lock().unwrap().push(at.elapsed());
             } else if n % 3 == 0 && (n <= 60 || (2_000..=2_060).contains(&n)) {
-                losing.insert(id, Instant::now());
-                return Plan::LoseAnswer;
+                opening.insert(id, Instant::now());
+                return first.clone();
             }
             Plan::Execute
         });
@@ -263,11 +262,22 @@ fn what_is_unknown_is_asked_for_under_a_flood_of_new_gifts() {
         for so_far in (3..=4_500).step_by(3) {
             read_on(&mut instance, &log[..so_far]).await;
         }
-        assert!(lost.lock().unwrap().is_empty());
+        assert!(open.lock().unwrap().is_empty());
         let waited = waited.lock().unwrap();
         let longest = waited.iter().max().unwrap();
         assert!(*longest < Duration::from_secs(20), "{longest:?}");
     });
+}
+
+#[test]
+fn what_is_unknown_is_asked_for_under_a_flood_of_new_gifts() {
+    check_taken_on(Plan::LoseAnswer);
+}
+
+#[test]
+fn what_is_to_be_retried_is_tried_again_under_a_flood_of_new_gifts() {
+    let code = "processing_error";
+    check_taken_on(Plan::Decline { code });
 }
 
 /// A permission to send lives for 30 s, and the queue is 100 s long.

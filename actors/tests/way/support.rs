@@ -67,7 +67,6 @@ pub fn settings() -> Settings {
         gateway_per_second_max: 0,
         gateway_endpoint_per_second_max: 0,
         needs_every_partition: true,
-        new_log: false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -68,6 +69,24 @@ impl Drop for Folder {
         if let Err(error) = flock(&self.lock, FlockOperation::Unlock) {
             tracing::warn!(%error, "the data folder is unlocked only when the process ends");
         }
+    }
+}
+
+/// A file, whatever its name is by now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// Of the file that has this name.
+    pub(super) fn of(path: &Path) -> std::io::Result<Self> {
+        let file = std::fs::metadata(path)?;
+        Ok(Self {
+            device: file.dev(),
+            inode: file.ino(),
+        })
     }
 }
 

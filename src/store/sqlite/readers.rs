@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +10,6 @@ use std::thread::JoinHandle;
 
 use almoner_actors::ports::{Cursor, Done, Recorded, RowId, StoreError, Unfinished};
 use almoner_domain::campaign::Campaign;
-use almoner_domain::donation::PendingKind;
 use almoner_domain::ids::{CampaignId, DonationId, Shard};
 use rusqlite::{Connection, Row};
 
@@ -94,7 +94,7 @@ impl Readers {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new()
                 .name("store-reader".into())
-                .spawn(move || serve(&reads, &database, &shared))
+                .spawn(move || survive(|| serve(&reads, &database, &shared)))
         });
         Ok(Self {
             queue: Some(queue),
@@ -126,6 +126,13 @@ impl Drop for Readers {
     fn drop(&mut self) {
         self.queue = None;
         super::join(self.threads.drain(..));
+    }
+}
+
+/// What a panic drops is answered so, and asked again; one donation that cannot be read stops no other.
+fn survive(serve: impl Fn()) {
+    while catch_unwind(AssertUnwindSafe(&serve)).is_err() {
+        tracing::error!("a reading of the store panicked");
     }
 }
 
@@ -214,7 +221,8 @@ fn unfinished(
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         donation_columns!(),
-        ", p.due_ms, p.kind FROM pending p JOIN donation d ON d.seq = p.seq \
+        ", p.due_ms, p.kind, h.seq FROM pending p JOIN donation d ON d.seq = p.seq \
+         LEFT JOIN hold_answer h ON h.seq = d.seq \
          WHERE p.shard = ?1 AND p.due_ms >= ?2 AND (p.due_ms > ?2 OR p.seq > ?3) \
          ORDER BY p.due_ms, p.seq LIMIT ?4"
     ))?;
@@ -229,7 +237,11 @@ fn unfinished(
     let mut found = statement.query((read.shard.0, after.0, after.1, room))?;
     while let Some(row) = found.next()? {
         last = Cursor(row.get(19)?, row.get(0)?);
-        page.push(unfinished_row(row, last.0, Some(rows::code(row, 20)?))?);
+        page.push(Unfinished {
+            kind: Some(rows::code(row, 20)?),
+            is_answered: row.get::<_, Option<i64>>(21)?.is_some(),
+            ..unfinished_row(row, last.0)?
+        });
     }
     let next = (page.len() == PAGE_ROWS).then_some(last);
     Ok((page, next))
@@ -250,7 +262,7 @@ fn add_open(
     for seq in &read.open {
         let mut found = statement.query([seq])?;
         if let Some(row) = found.next()? {
-            page.push(unfinished_row(row, row.get(11)?, None)?);
+            page.push(unfinished_row(row, row.get(11)?)?);
         }
     }
     Ok(match read.open.last() {
@@ -259,17 +271,15 @@ fn add_open(
     })
 }
 
-fn unfinished_row(
-    row: &Row<'_>,
-    due_ms: i64,
-    kind: Option<PendingKind>,
-) -> rusqlite::Result<Unfinished> {
+/// Without a pending row.
+fn unfinished_row(row: &Row<'_>, due_ms: i64) -> rusqlite::Result<Unfinished> {
     let donation = Arc::new(rows::donation(row)?);
     Ok(Unfinished {
         id: donation.request.id,
         user_id: donation.request.user_id.clone(),
         due_ms,
-        kind,
+        kind: None,
         donation,
+        is_answered: false,
     })
 }

@@ -105,7 +105,8 @@ fn pages(
     let mut pages: Vec<Vec<WindowEntry>> = reads.iter().map(|_| Vec::new()).collect();
     let mut statement = connection.prepare_cached(
         "SELECT d.seq, d.shard, d.recorded_at_ms, d.id, d.user_id, d.campaign_id, d.amount_minor, d.currency, \
-         coalesce(d.shard_offset, d.\"offset\"), f.state, CASE WHEN f.state IS NULL THEN (SELECT kind FROM pending p WHERE p.seq = d.seq) END \
+         coalesce(d.shard_offset, d.\"offset\"), f.state, CASE WHEN f.state IS NULL THEN (SELECT kind FROM pending p WHERE p.seq = d.seq) END, \
+         EXISTS (SELECT 1 FROM hold_answer h WHERE h.seq = d.seq) \
          FROM donation d LEFT JOIN finish f ON f.seq = d.seq \
          WHERE d.seq > ?1 AND d.recorded_at_ms >= ?2 AND (f.state IS NULL OR f.state = ?3) ORDER BY d.seq",
     )?;
@@ -148,8 +149,9 @@ fn entry(row: &Row<'_>, recorded_at_ms: i64) -> rusqlite::Result<WindowEntry> {
         offset: row.get(8)?,
     };
     let campaign_id = row.get_ref(5)?.as_str()?;
+    let entry = Entry::of(DonationId(row.get(3)?), campaign_id, amount, read, standing);
     Ok(WindowEntry {
         user_id: parsed(row, 4, UserId::parse)?,
-        entry: Entry::of(DonationId(row.get(3)?), campaign_id, amount, read, standing),
+        entry: entry.confirmed_if(row.get(11)?),
     })
 }

@@ -1,16 +1,21 @@
 //! The one writer: a thread that takes what waits, commits it as one transaction with one fsync, and answers. When a
-//! write or an fsync fails it answers so, takes nothing more, and opens the database again.
+//! write or an fsync fails it answers so, takes nothing more, and opens the database again; until that fails too often
+//! for a reason that time does not cure.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use almoner_actors::guard::{Crashes, Policy};
 use almoner_actors::ports::StoreError;
 use rusqlite::{Connection, ErrorCode};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::OpenError;
 use super::batch::Batch;
+use super::folder::FileId;
 use super::inbox::{Inbox, LastBatch};
 use super::keys::RecentKeys;
 use super::known::Known;
@@ -28,10 +33,13 @@ pub(super) struct Writer {
     pub(super) database: PathBuf,
     /// Which store this is: another one in its place is not opened.
     pub(super) identity: Vec<u8>,
+    pub(super) file: FileId,
     pub(super) inbox: Arc<Inbox>,
     pub(super) readers: Arc<Readers>,
     pub(super) recent: Arc<RecentKeys>,
     pub(super) telemetry: Telemetry,
+    /// Told why once the store is beyond opening again.
+    pub(super) lost: watch::Sender<Option<Arc<str>>>,
 }
 
 /// Why a connection is given up.
@@ -41,14 +49,23 @@ enum End {
 }
 
 impl Writer {
-    /// Serves the inbox until it is closed.
-    pub(super) fn run(self, mut connection: Connection) {
-        let _abandon = Abandon(Arc::clone(&self.inbox));
-        let mut pause_ms = REOPEN_MS.0;
+    /// Serves the inbox until it is closed, or the store is lost.
+    pub(super) fn run(self, connection: Connection) {
+        let _abandon = Abandon {
+            inbox: Arc::clone(&self.inbox),
+            lost: self.lost.clone(),
+        };
+        if let Err(error) = self.keep_open(connection) {
+            self.lost.send_replace(Some(error.to_string().into()));
+        }
+    }
+
+    fn keep_open(&self, mut connection: Connection) -> Result<(), OpenError> {
+        let (mut pause_ms, mut crashes) = (REOPEN_MS.0, Crashes::default());
         loop {
             let mut has_committed = false;
             let End::Failed(error) = self.serve(&connection, &mut has_committed) else {
-                return;
+                return Ok(());
             };
             let reason: Arc<str> = error.to_string().into();
             tracing::error!(%reason, "the store is poisoned: it takes nothing until it is open again");
@@ -58,8 +75,9 @@ impl Writer {
             if has_committed {
                 pause_ms = REOPEN_MS.0;
             }
-            let Some(reopened) = self.reopen(&mut pause_ms) else {
-                return;
+            bear(error.into(), &mut crashes)?;
+            let Some(reopened) = self.reopen(&mut pause_ms, &mut crashes)? else {
+                return Ok(());
             };
             connection = reopened;
             self.readers.campaigns().forget_all();
@@ -70,20 +88,40 @@ impl Writer {
     }
 
     /// Opens the database until that succeeds; none once the store is closed.
-    fn reopen(&self, pause_ms: &mut u64) -> Option<Connection> {
+    fn reopen(
+        &self,
+        pause_ms: &mut u64,
+        crashes: &mut Crashes,
+    ) -> Result<Option<Connection>, OpenError> {
         loop {
             if self.inbox.wait_closed(Duration::from_millis(*pause_ms)) {
-                return None;
+                return Ok(None);
             }
             *pause_ms = (*pause_ms * 2).min(REOPEN_MS.1);
-            match schema::open_writer(&self.database, false).and_then(|opened| self.same(opened)) {
-                Ok(connection) => return Some(connection),
-                Err(error) => tracing::warn!(%error, "the store cannot be opened again yet"),
+            match self.open_same() {
+                Ok(connection) => return Ok(Some(connection)),
+                Err(error) => {
+                    tracing::warn!(%error, "the store cannot be opened again yet");
+                    bear(error, crashes)?;
+                }
             }
         }
     }
 
-    fn same(&self, connection: Connection) -> Result<Connection, OpenError> {
+    /// Another file is not touched: opening it would copy this one's write-ahead log into it.
+    fn open_same(&self) -> Result<Connection, OpenError> {
+        match FileId::of(&self.database) {
+            Ok(file) if file == self.file => {}
+            Ok(_) => return Err(OpenError::AnotherStore),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(OpenError::Missing),
+            Err(error) => {
+                return Err(OpenError::Folder {
+                    folder: self.database.as_path().into(),
+                    error,
+                });
+            }
+        }
+        let connection = schema::open_writer(&self.database, false)?;
         if schema::identity(&connection)? == self.identity {
             Ok(connection)
         } else {
@@ -236,12 +274,24 @@ fn is_of_one_call(error: &rusqlite::Error) -> bool {
     }
 }
 
+/// Counts what time does not cure. Too much of that is the end.
+fn bear(error: OpenError, crashes: &mut Crashes) -> Result<(), OpenError> {
+    let is_borne = !error.is_lasting() || crashes.note(&Policy::SERVICE, Instant::now()).is_some();
+    if is_borne { Ok(()) } else { Err(error) }
+}
+
 /// However the writer ends, nobody waits for it for ever.
-struct Abandon(Arc<Inbox>);
+struct Abandon {
+    inbox: Arc<Inbox>,
+    lost: watch::Sender<Option<Arc<str>>>,
+}
 
 impl Drop for Abandon {
     fn drop(&mut self) {
-        self.0.abandon();
+        self.inbox.abandon();
+        if std::thread::panicking() {
+            self.lost.send_replace(Some("its writer panicked".into()));
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use crate::trial::Trial;
 const FSYNC_C: &str = include_str!("fsync_fails.c");
 
 /// What the store says.
-const POISONED: &str = "the store is poisoned";
-const OPEN_AGAIN: &str = "the store is open again";
+pub const POISONED: &str = "the store is poisoned";
+pub const OPEN_AGAIN: &str = "the store is open again";
 
 /// The disk fails under load, more people give while it does, and it is well again.
 fn check(trial: &mut Trial, mut instance: Instance, disk: &dyn Disk) {
@@ -28,13 +28,13 @@ fn check(trial: &mut Trial, mut instance: Instance, disk: &dyn Disk) {
     trial.settle(instance);
 }
 
-trait Disk {
+pub trait Disk {
     fn fails(&self, instance: &Instance);
     fn is_well(&self, instance: &Instance);
 }
 
 /// Files must not grow, as on a full disk.
-struct Full;
+pub struct Full;
 
 impl Disk for Full {
     fn fails(&self, instance: &Instance) {
@@ -62,14 +62,14 @@ impl Disk for Unsynced<'_> {
 #[test]
 fn the_disk_is_full_for_a_while() {
     let mut trial = Trial::new(&["--latency-ms", "100"]);
-    let instance = trial.start_ignoring_file_limits();
+    let instance = trial.start_ignoring_file_limits(&[]);
     check(&mut trial, instance, &Full);
 }
 
 #[test]
 fn the_disk_is_full_when_it_is_killed() {
     let mut trial = Trial::new(&["--latency-ms", "100"]);
-    let mut instance = trial.start_ignoring_file_limits();
+    let mut instance = trial.start_ignoring_file_limits(&[]);
     trial.crowd.give(60);
     trial.wait_told_some();
     Full.fails(&instance);

@@ -104,6 +104,33 @@ fn a_cause_is_no_double_of_its_own_double() {
     check(Standing::Counted, 8, 7, Some(2));
 }
 
+/// Unless its user said that it is meant beside the one before it.
+#[test]
+fn nor_once_that_is_confirmed() {
+    let read = |offset| Read {
+        at_ms: 1_000,
+        offset,
+    };
+    let double = request(2, "c", "EUR", 5);
+    let check = |window: &Window| {
+        let suspect = |offset| window.suspect(&request(1, "c", "EUR", 5), read(offset), WINDOW_MS);
+        assert_eq!(suspect(7), None, "{window:?}");
+        assert_eq!(suspect(9), Some(double.id), "{window:?}");
+    };
+    let mut window = Window::default();
+    window.insert(Entry::new(&double, read(8), Standing::Held));
+    assert!(window.confirm(double.id));
+    check(&window);
+    window.settle(double.id, Settled::Counted);
+    check(&window);
+    for standing in [Standing::Open, Standing::Counted] {
+        let read_from_the_store = Entry::new(&double, read(8), standing).confirmed_if(true);
+        check(&[read_from_the_store].into_iter().collect());
+        assert_eq!(read_from_the_store.at_ms(), 1_000);
+        assert_eq!(read_from_the_store.standing(), standing);
+    }
+}
+
 #[test]
 fn the_latest_is_named() {
     let window: Window = [(1, 10), (2, 30), (3, 20)]

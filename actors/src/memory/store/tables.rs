@@ -220,7 +220,8 @@ impl Tables {
             let (donation, request) = (&row.donation, &row.donation.request);
             page.push(WindowEntry {
                 user_id: request.user_id.clone(),
-                entry: Entry::new(request, Read::of(donation), standing),
+                entry: Entry::new(request, Read::of(donation), standing)
+                    .confirmed_if(row.is_answered()),
             });
             if page.len() == PAGE_ROWS {
                 return (page, Some(Cursor(id.0, 0)));
@@ -403,6 +404,11 @@ impl Row {
         self.pending.as_ref().map(|pending| pending.0.kind)
     }
 
+    fn is_answered(&self) -> bool {
+        let history = self.history.as_ref();
+        history.is_some_and(|it| it.answered_by.is_some())
+    }
+
     fn unfinished(&self) -> Unfinished {
         let pending = self.pending.as_ref();
         Unfinished {
@@ -411,6 +417,7 @@ impl Row {
             due_ms: pending.map_or(self.donation.accepted_at_ms, |it| it.0.due_ms),
             kind: self.kind(),
             donation: Arc::clone(&self.donation),
+            is_answered: self.is_answered(),
         }
     }
 }
