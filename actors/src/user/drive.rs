@@ -16,6 +16,7 @@ use crate::gateway::{Charge, Permit, Reply};
 use crate::ports::Finish;
 use crate::retry;
 use crate::router::Fate;
+use crate::telemetry;
 
 /// A send gets this long beyond the gateway's timeout before anybody else may look at the donation.
 const SEND_GRACE_MS: i64 = 10_000;
@@ -121,6 +122,7 @@ impl User {
         };
         let now = self.shard.now();
         let progress = self.active[i].progress.clone();
+        telemetry::step(progress.state, &event);
         match donation.on(progress, event, now, &self.shard.world.settings.rules) {
             Ok(Transition { progress, next }) => {
                 let stays = next == Next::Stay;

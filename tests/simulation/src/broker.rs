@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use almoner_actors::ports::{Commit, CommitError, Forward, LogRange};
+use almoner_actors::ports::{Commit, CommitError, Forward, LogRange, OwnedHeader};
 
 use crate::diary::lock;
 
@@ -18,7 +18,7 @@ pub struct Record {
     /// Its value.
     pub value: Vec<u8>,
     /// Its headers.
-    pub headers: Vec<(Box<str>, Option<Box<[u8]>>)>,
+    pub headers: Vec<OwnedHeader>,
 }
 
 #[derive(Default)]

@@ -54,6 +54,5 @@ pub fn settings(weather: &Weather) -> Settings {
         gateway_per_second_max: 0,
         gateway_endpoint_per_second_max: 0,
         needs_every_partition: false,
-        new_log: false,
     }
 }

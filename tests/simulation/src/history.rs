@@ -17,6 +17,7 @@ use almoner_domain::ids::CampaignId;
 use self::group::Group;
 use crate::broker::Record;
 use crate::chance::hash;
+use crate::coverage::{Counting, Steps};
 use crate::defect::Defect;
 use crate::diary::lock;
 use crate::figures::settings;
@@ -35,8 +36,8 @@ pub struct Told {
     pub injected: BTreeMap<&'static str, u64>,
     /// Which answers came to which calls.
     pub answers: BTreeMap<(&'static str, &'static str), u64>,
-    /// From which recorded state to which.
-    pub moves: BTreeMap<(&'static str, &'static str), u64>,
+    /// In which state what happened.
+    pub steps: Steps,
     /// Where ports failed.
     pub fired: BTreeSet<Site>,
     /// Records written.
@@ -53,7 +54,14 @@ pub fn run(script: &Script, defect: Option<&'static Defect>, is_read: bool) -> T
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.enable_time().start_paused(true).build().unwrap()
     };
-    actix::System::with_tokio_rt(paused).block_on(live(script, defect, is_read))
+    let counting = Counting::default();
+    let told = tracing::subscriber::with_default(counting.clone(), || {
+        actix::System::with_tokio_rt(paused).block_on(live(script, defect, is_read))
+    });
+    Told {
+        steps: counting.steps(),
+        ..told
+    }
 }
 
 /// Planned panics are not worth a word.
@@ -252,7 +260,7 @@ impl History {
             diary: outside.diary.lines(),
             injected: outside.faults.injected(),
             answers: lock(&outside.answers).clone(),
-            moves: lock(&outside.moves).clone(),
+            steps: Steps::new(),
             fired: outside.faults.fired(),
             records: self.records,
             virtual_ms: outside.diary.now_ms(),

@@ -10,6 +10,7 @@ pub mod bank;
 pub mod broker;
 pub mod chance;
 pub mod controls;
+pub mod coverage;
 pub mod defect;
 pub mod diary;
 pub mod faults;

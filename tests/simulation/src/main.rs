@@ -1,5 +1,4 @@
 //! The command: so many histories, or one again; `--controls` shows that defects are found.
-#![allow(clippy::print_stdout, reason = "a command speaks to a person")]
 
 mod progress;
 
@@ -124,9 +123,9 @@ fn report(sum: &Sum) {
     for ((call, class), n) in &sum.answers {
         println!("{n:>10}  {call} → {class}");
     }
-    println!("states recorded, one after the other:");
-    for ((from, to), n) in &sum.moves {
-        println!("{n:>10}  {from} → {to}");
+    println!("states, and what happened in them:");
+    for ((state, event), n) in &sum.steps {
+        println!("{n:>10}  {state}: {event}");
     }
     for (seed, findings) in &sum.broken {
         for finding in findings.iter().take(5) {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::coverage::Steps;
 use crate::defect::Defect;
 use crate::diary::lock;
 use crate::history::{Told, run};
@@ -26,8 +27,8 @@ pub struct Sum {
     pub injected: BTreeMap<&'static str, u64>,
     /// Which answers came to which calls.
     pub answers: BTreeMap<(&'static str, &'static str), u64>,
-    /// From which recorded state to which.
-    pub moves: BTreeMap<(&'static str, &'static str), u64>,
+    /// In which state what happened.
+    pub steps: Steps,
     /// The histories in which something did not hold, by their seeds.
     pub broken: BTreeMap<u64, Vec<Finding>>,
 }
@@ -43,8 +44,8 @@ impl Sum {
         for (answer, n) in told.answers {
             *self.answers.entry(answer).or_default() += n;
         }
-        for (pair, n) in told.moves {
-            *self.moves.entry(pair).or_default() += n;
+        for (step, n) in told.steps {
+            *self.steps.entry(step).or_default() += n;
         }
         if !told.findings.is_empty() {
             self.broken.insert(seed, told.findings);

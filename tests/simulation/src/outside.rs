@@ -9,7 +9,6 @@ use almoner_actors::memory::TokioClock;
 use almoner_actors::ports::{Clock, Done, GatewayCall};
 use almoner_actors::world::Settings;
 use almoner_domain::answer::Answer;
-use almoner_domain::donation::State;
 use almoner_domain::ids::DonationId;
 
 use crate::bank::{Bank, Decision, Request};
@@ -56,8 +55,6 @@ pub struct Outside {
     settles_within_ms: i64,
     /// How many of a thousand calls at the gateway go another way.
     gateway_faults_permille: u64,
-    /// From which recorded state to which, and how often.
-    pub moves: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     /// Requests on the wire whose callers wait.
     pub on_the_wire: AtomicUsize,
     /// How many sends each key had.
@@ -103,7 +100,6 @@ impl Outside {
             is_gateway_down: AtomicBool::new(false),
             is_broker_down: AtomicBool::new(false),
             answers: Mutex::default(),
-            moves: Mutex::default(),
             settles_within_ms: true_rules.reconcile_bound_ms - LATEST_MS,
             gateway_faults_permille: script.weather.gateway_faults_permille,
             on_the_wire: AtomicUsize::new(0),
@@ -261,20 +257,6 @@ impl Outside {
             )
         });
         answer
-    }
-
-    /// A donation is about to be recorded in this state.
-    pub fn count_move(&self, id: DonationId, to: State) {
-        let Some(recorded) = self.disk.rows.recorded(id) else {
-            return;
-        };
-        let from = match (&recorded.finish, &recorded.pending) {
-            (Some(finish), _) => finish.ending.state,
-            (None, Some((_, progress))) => progress.state,
-            (None, None) => State::Charging,
-        };
-        let pair = (from.as_str(), to.as_str());
-        *lock(&self.moves).entry(pair).or_default() += 1;
     }
 
     /// An answer is heard.

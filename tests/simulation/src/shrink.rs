@@ -123,7 +123,6 @@ impl Shrinking<'_> {
 }
 
 /// A clock of the machine's own, to stop shrinking after a while.
-#[must_use]
 pub fn after(patience: Duration) -> impl Fn() -> bool {
     #[expect(
         clippy::disallowed_methods,

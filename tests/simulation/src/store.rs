@@ -22,9 +22,12 @@ enum End {
     Lost,
 }
 
+/// Does an operation, or not, and tells its caller.
+type Run = Box<dyn FnOnce(&MemoryStore, End) + Send>;
+
 struct Operation {
     process: u64,
-    run: Box<dyn FnOnce(&MemoryStore, End) + Send>,
+    run: Run,
 }
 
 /// The store that all processes share.

@@ -6,6 +6,7 @@ use almoner_actors::memory::MemoryStore;
 use almoner_actors::ports::Recorded;
 use almoner_domain::donation::State;
 use almoner_domain::ids::{CampaignId, DonationId};
+use almoner_domain::outcome::What;
 
 use crate::broker::Broker;
 
@@ -135,7 +136,8 @@ fn days(
     }
 }
 
-/// A double is not charged unless the user was asked. The log says when it was given, whatever was made of that.
+/// A double is not charged unless the user was asked. The log says when it was given, whatever was made of that. Mostly the
+/// later one is asked about; where the first had to wait for another request of its id, it may be the other way round.
 fn doubles(all: &[Recorded], broker: &Broker, find: &mut impl FnMut(&'static str, String)) {
     let place = |it: &Recorded| (it.shard.0, it.donation.shard_offset);
     let mut charged: Vec<&Recorded> = all
@@ -144,10 +146,12 @@ fn doubles(all: &[Recorded], broker: &Broker, find: &mut impl FnMut(&'static str
         .collect();
     charged.sort_by_key(|it| place(it));
     for (i, later) in charged.iter().enumerate() {
-        let is_near = |first: &&&Recorded| {
-            is_same_gift(first, later) && distance_ms(first, later, broker) <= WINDOW_MS
+        let is_double = |first: &&&Recorded| {
+            is_same_gift(first, later)
+                && distance_ms(first, later, broker) <= WINDOW_MS
+                && !is_asked_about(first, later)
         };
-        if let (Some(twin), None) = (charged[..i].iter().find(is_near), &later.answered_by) {
+        if let (Some(twin), None) = (charged[..i].iter().find(is_double), &later.answered_by) {
             let (first, later) = (twin.donation.request.id, later.donation.request.id);
             find(
                 DOUBLES,
@@ -155,6 +159,13 @@ fn doubles(all: &[Recorded], broker: &Broker, find: &mut impl FnMut(&'static str
             );
         }
     }
+}
+
+/// Whether the user was asked whether `this` is a double of `other`.
+fn is_asked_about(this: &Recorded, other: &Recorded) -> bool {
+    let id = other.donation.request.id;
+    let asks = |what: &What| matches!(what, What::NeedsConfirmation { duplicate_of, .. } if *duplicate_of == id);
+    this.told.iter().any(|told| asks(&told.what))
 }
 
 fn is_same_gift(first: &Recorded, later: &Recorded) -> bool {
