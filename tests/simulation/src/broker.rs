@@ -24,6 +24,8 @@ pub struct Record {
 #[derive(Default)]
 struct Partition {
     log: Vec<Record>,
+    /// What is below is dropped.
+    low: i64,
     committed: Option<i64>,
     owner: Option<u64>,
     /// Counts assignments.
@@ -69,10 +71,39 @@ impl Broker {
     #[must_use]
     pub fn record(&self, partition: u32, offset: i64) -> Option<Record> {
         let at = usize::try_from(offset).ok()?;
-        lock(&self.partitions)[partition as usize]
+        let partition = &lock(&self.partitions)[partition as usize];
+        partition
             .log
             .get(at)
+            .filter(|_| offset >= partition.low)
             .cloned()
+    }
+
+    /// When the broker appended the record at this offset, dropped or not.
+    #[must_use]
+    pub fn appended_at_ms(&self, partition: u32, offset: i64) -> Option<i64> {
+        let at = usize::try_from(offset).ok()?;
+        let partitions = lock(&self.partitions);
+        partitions[partition as usize]
+            .log
+            .get(at)
+            .map(|record| record.at_ms)
+    }
+
+    /// Retention drops all that the partition has, if nobody reads it and somebody has. Says whether it did.
+    pub fn drop_log(&self, partition: u32) -> bool {
+        let partition = &mut lock(&self.partitions)[partition as usize];
+        let is_stopped = partition.owner.is_none() && partition.committed.is_some();
+        if is_stopped {
+            partition.low = partition.log.len() as i64;
+        }
+        is_stopped
+    }
+
+    /// A person says that reading goes on where the log begins.
+    pub fn accept_loss(&self, partition: u32) {
+        let partition = &mut lock(&self.partitions)[partition as usize];
+        partition.committed = partition.committed.max(Some(partition.low));
     }
 
     /// The log as who is assigned it finds it.
@@ -81,7 +112,7 @@ impl Broker {
         let partition = &lock(&self.partitions)[partition as usize];
         LogRange {
             committed: partition.committed,
-            low: 0,
+            low: partition.low,
             high: partition.log.len() as i64,
         }
     }

@@ -5,14 +5,15 @@ mod group;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use almoner_actors::ports::{Done, Recorded, Store};
+use almoner_actors::ports::{Claimed, Done, MarkWrite, Recorded, Store, StoreError};
 use almoner_actors::world::Alarm;
 use almoner_domain::campaign::{Campaign, CampaignChange, Status};
 use almoner_domain::donation::Rules;
-use almoner_domain::ids::CampaignId;
+use almoner_domain::ids::{CampaignId, Shard};
 
 use self::group::Group;
 use crate::broker::Record;
@@ -170,6 +171,10 @@ impl History {
                 self.outside.disk.fail(is_durable);
                 self.group.later(*for_ms, group::Action::StoreUp);
             }
+            What::Retention { partition } => {
+                let is_dropped = self.outside.broker.drop_log(*partition);
+                self.outside.diary.note(|| format!("dropped: {is_dropped}"));
+            }
             What::BrokerDown { for_ms } => {
                 self.outside.is_broker_down.store(true, Ordering::Relaxed);
                 self.group.later(*for_ms, group::Action::BrokerUp);
@@ -268,20 +273,46 @@ impl History {
     }
 }
 
-/// What a process's alarm means here: it ends, and starts again. But log and store never contradict each other, unless the
-/// process looked at the log before another one took the partition over and did what came since.
+/// What a process's alarm means here: it ends, and starts again. But log and store never contradict each other.
 fn hear(outside: &Outside, number: u64, alarm: &Alarm) {
     outside
         .diary
         .note(|| format!("process {number} raises an alarm: {alarm}"));
     outside.faults.count("alarm");
-    let is_late = match alarm {
-        Alarm::AnotherLog { shard, .. } => outside.broker.owner(shard.0) != Some(number),
+    let is_right = match alarm {
+        Alarm::Escalated { .. } => true,
+        // It looked at the log before another one went on with it.
+        Alarm::AnotherLog { shard, marked, .. } => outside.broker.log(shard.0).high >= *marked,
+        Alarm::RequestsLost { shard, from, to } => accept_loss(outside, *shard, *from..*to),
         _ => false,
     };
-    if !is_late && !matches!(alarm, Alarm::Escalated { .. }) {
+    if !is_right {
         outside.judge.find(I1, format!("alarm: {alarm}"));
     }
+}
+
+/// A person accepts what the log has lost: store and group go on where it begins. Says whether it has lost that.
+fn accept_loss(outside: &Outside, shard: Shard, lost: Range<i64>) -> bool {
+    let low = outside.broker.log(shard.0).low;
+    let rows = Arc::clone(&outside.disk);
+    let marked = Done::new(move |claimed: Result<Claimed, StoreError>| {
+        if let Ok(Claimed {
+            epoch, stream_ms, ..
+        }) = claimed
+        {
+            let mark = MarkWrite {
+                shard,
+                epoch,
+                next_offset: low,
+                stream_ms,
+            };
+            rows.rows.mark(mark, Done::new(|_| {}));
+        }
+    });
+    outside.disk.rows.claim(shard, marked);
+    outside.broker.accept_loss(shard.0);
+    outside.judge.lost(shard.0, lost.clone());
+    lost.end <= low
 }
 
 /// Which of what waited for a commit of the store a crash leaves durable.

@@ -4,6 +4,7 @@
 mod end;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Mutex;
 
 use almoner_domain::ids::{DonationId, UserId};
@@ -72,6 +73,8 @@ struct Notes {
     findings: Vec<Finding>,
     /// Places of the requests topic whose record was answered, or is a dead letter.
     answered: BTreeSet<(u32, i64)>,
+    /// Places whose record the log has lost.
+    lost: BTreeSet<(u32, i64)>,
     /// Places whose record was forwarded.
     forwarded: BTreeSet<(u32, i64)>,
     /// Where a forwarded record stood first.
@@ -135,6 +138,7 @@ impl Judge {
             diary,
             findings: Vec::new(),
             answered: BTreeSet::new(),
+            lost: BTreeSet::new(),
             forwarded: BTreeSet::new(),
             first_places: BTreeMap::new(),
             heard: BTreeMap::new(),
@@ -201,6 +205,16 @@ impl Judge {
         let mut notes = lock(&self.notes);
         notes.forwarded.insert(from);
         notes.first_places.insert(to, from);
+    }
+
+    /// The log has lost these records, and a person has accepted that.
+    pub fn lost(&self, partition: u32, offsets: Range<i64>) {
+        let places = offsets.map(|offset| (partition, offset));
+        lock(&self.notes).lost.extend(places);
+    }
+
+    pub(crate) fn is_lost(&self, partition: u32, offset: i64) -> bool {
+        lock(&self.notes).lost.contains(&(partition, offset))
     }
 
     /// All below `next_offset` is committed: it has its fate (I1).
@@ -326,7 +340,11 @@ impl Notes {
     /// The record at this place was answered, is a dead letter, or was forwarded.
     fn has_fate(&self, place: (u32, i64)) -> bool {
         let first = self.first_places.get(&place).unwrap_or(&place);
-        self.answered.contains(first) || self.forwarded.contains(&place)
+        [&self.answered, &self.lost]
+            .into_iter()
+            .any(|known| known.contains(first))
+            || self.lost.contains(&place)
+            || self.forwarded.contains(&place)
     }
 
     fn find(&mut self, invariant: &'static str, what: String) {

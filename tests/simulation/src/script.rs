@@ -112,6 +112,11 @@ pub enum What {
         /// For so long.
         for_ms: i64,
     },
+    /// The log drops what a partition has, if its consumer is stopped.
+    Retention {
+        /// Which.
+        partition: u32,
+    },
     /// A campaign closes, or opens again.
     Campaign {
         /// Its id.
@@ -187,6 +192,7 @@ impl What {
             Self::StoreDown { .. } => "store down",
             Self::BrokerDown { .. } => "broker down",
             Self::GatewayDown { .. } => "gateway down",
+            Self::Retention { .. } => "retention",
             Self::Campaign { .. } => "campaign changed",
         }
     }
@@ -246,6 +252,12 @@ impl fmt::Display for What {
                 write!(f, "the broker acknowledges nothing for {for_ms} ms")
             }
             Self::GatewayDown { for_ms } => write!(f, "the gateway is down for {for_ms} ms"),
+            Self::Retention { partition } => {
+                write!(
+                    f,
+                    "retention drops what partition {partition} has, if nobody reads it"
+                )
+            }
             Self::Campaign {
                 id, is_open: true, ..
             } => write!(f, "campaign {id} opens"),

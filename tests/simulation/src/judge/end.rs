@@ -26,7 +26,10 @@ pub fn at_the_end(judge: &Judge, rows: &MemoryStore, bank: &Bank, broker: &Broke
     for recorded in &all {
         let id = recorded.donation.request.id;
         money(recorded, bank, &mut find);
-        told(recorded, heard.get(&id), &mut find);
+        // What was finished, and not told yet when the log lost its record, nobody tells.
+        if !judge.is_lost(recorded.shard.0, recorded.donation.shard_offset) {
+            told(recorded, heard.get(&id), &mut find);
+        }
     }
     strangers(&all, bank, &heard, &mut find);
     days(&all, rows, bank, &mut find);
@@ -176,9 +179,8 @@ fn is_same_gift(first: &Recorded, later: &Recorded) -> bool {
 /// How far apart the records stand in the log, by the broker's clock.
 fn distance_ms(first: &Recorded, later: &Recorded, broker: &Broker) -> i64 {
     let at_ms = |it: &Recorded| {
-        broker
-            .record(it.shard.0, it.donation.shard_offset)
-            .map_or(0, |record| record.at_ms)
+        let at_ms = broker.appended_at_ms(it.shard.0, it.donation.shard_offset);
+        at_ms.unwrap_or(0)
     };
     (at_ms(later) - at_ms(first)).abs()
 }

@@ -26,6 +26,21 @@ pub fn generate(seed: u64) -> Script {
         let what = trouble(&mut chance, &weather);
         let lasts_ms = outage_ms(&what);
         events.push(Event { at_ms, what });
+        if matches!(
+            events.last(),
+            Some(Event {
+                what: What::Kill { .. },
+                ..
+            })
+        ) && chance.permille(200)
+        {
+            let partition = chance.below(u64::from(weather.partitions)) as u32;
+            let what = What::Retention { partition };
+            events.push(Event {
+                at_ms: at_ms + chance.between(1, 5_000),
+                what,
+            });
+        }
         if lasts_ms > 1_000 && chance.permille(500) {
             let what = trouble(&mut chance, &weather); // troubles come together
             events.push(Event {
