@@ -337,8 +337,6 @@ impl Actor for Router {
                 self.gateway.clone(),
                 Arc::clone(&self.lease),
             ));
-            // The assignment is as fresh as a commit: the broker has just said that the partition is ours.
-            self.lease.renewed(self.world.clock.boot_ms());
             self.claim(ctx);
         }
         ctx.run_interval(tick::EVERY, Self::tick);

@@ -4,7 +4,7 @@
 mod metric;
 
 use almoner_domain::dead_letter::DeadLetter;
-use almoner_domain::donation::{Ending, IllegalTransition, State};
+use almoner_domain::donation::{Ending, Event, IllegalTransition, State};
 use almoner_domain::ids::{DonationId, Shard};
 use almoner_domain::outcome::{Reason, Rejection, RejectionReason};
 use metrics::{Counter, Gauge, Histogram};
@@ -124,6 +124,14 @@ impl Default for Telemetry {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The target under which each step of each donation is traced.
+pub const STEP: &str = "almoner::step";
+
+/// One step of one donation: what happens to it, and in which state.
+pub(crate) fn step(state: State, event: &Event) {
+    tracing::trace!(target: STEP, state = state.as_str(), event = event.name());
 }
 
 impl Telemetry {

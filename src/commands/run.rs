@@ -77,6 +77,7 @@ pub fn run(args: Args) -> Result<(), CommandError> {
     for server in [api, admin].into_iter().flatten() {
         runtimes.io.block_on(server.stop(HTTP_PATIENCE));
     }
+    tracing::info!("stopped");
     verdict(end)
 }
 

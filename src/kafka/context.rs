@@ -14,10 +14,17 @@ use super::telemetry::ClientMetrics;
 /// All that is said only because a broker does not answer.
 const AWAY: &str = "away";
 
+/// What a client said of an error.
+#[derive(Clone, Debug)]
+pub(super) struct ClientFailure {
+    pub(super) code: Option<RDKafkaErrorCode>,
+    pub(super) reason: String,
+}
+
 /// The context of a client that needs nothing else.
 pub(super) struct PlainContext {
     metrics: ClientMetrics,
-    last_error: Mutex<Option<String>>,
+    last_error: Mutex<Option<ClientFailure>>,
 }
 
 impl PlainContext {
@@ -29,7 +36,7 @@ impl PlainContext {
     }
 
     /// What went wrong last.
-    pub(super) fn last_error(&self) -> Option<String> {
+    pub(super) fn last_error(&self) -> Option<ClientFailure> {
         self.last_error
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -53,7 +60,10 @@ impl PlainContext {
         *self
             .last_error
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+            .unwrap_or_else(PoisonError::into_inner) = Some(ClientFailure {
+            code: error.rdkafka_error_code(),
+            reason: reason.to_owned(),
+        });
         let kind = match error.rdkafka_error_code() {
             Some(
                 RDKafkaErrorCode::BrokerTransportFailure

@@ -9,7 +9,7 @@ use rdkafka::types::RDKafkaRespErr;
 use tokio::time::Instant;
 
 use super::client_config::{Role, client_config};
-use super::context::PlainContext;
+use super::context::{ClientFailure, PlainContext};
 use super::error::KafkaError;
 use super::options::KafkaOptions;
 
@@ -110,26 +110,38 @@ fn unanswered(
     for _ in 0..EVENTS_MAX {
         let _ = client.poll(Duration::ZERO);
     }
-    let detail = client
-        .context()
-        .last_error()
-        .unwrap_or_else(|| error.to_string());
-    match error.rdkafka_error_code() {
-        Some(
-            RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::ClusterAuthorizationFailed
-            | RDKafkaErrorCode::Authentication
-            | RDKafkaErrorCode::SaslAuthenticationFailed,
-        ) => KafkaError::Refused {
+    let own = ClientFailure {
+        code: error.rdkafka_error_code(),
+        reason: error.to_string(),
+    };
+    // A connection that was refused is a call that timed out, and an event that says why.
+    let last = client.context().last_error();
+    let is_refused = is_refusal(&own) || last.as_ref().is_some_and(is_refusal);
+    let detail = last.unwrap_or(own).reason;
+    if is_refused {
+        return KafkaError::Refused {
             what: format!("to describe the topic {topic:?}"),
             detail,
-        },
-        _ => KafkaError::Unreachable {
-            bootstrap_servers: options.bootstrap_servers.clone(),
-            waited_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-            detail,
-        },
+        };
     }
+    KafkaError::Unreachable {
+        bootstrap_servers: options.bootstrap_servers.clone(),
+        waited_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        detail,
+    }
+}
+
+/// Whether it was a broker that said no.
+fn is_refusal(failure: &ClientFailure) -> bool {
+    matches!(
+        failure.code,
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+                | RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::SaslAuthenticationFailed
+        )
+    )
 }
 
 /// How many waiting events of a client are looked through for the reason of a failure.

@@ -54,6 +54,9 @@ impl ShardIntake {
         let world = Arc::clone(&self.world);
         let gateway = self.gateway.clone();
         let lease = Arc::new(Lease::new(world.settings.session_timeout_ms));
+        // The assignment is as fresh as a commit: the broker has just said that the partition is ours. The router may start
+        // long after that, in a process that was suspended meanwhile.
+        lease.renewed(world.clock.boot_ms());
         let alarm = Arc::clone(&self.world);
         let its_lease = Arc::clone(&lease);
         let make = move || Router::new(world, shard, log, gateway, its_lease);

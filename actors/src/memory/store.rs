@@ -95,6 +95,12 @@ impl MemoryStore {
         lock(&self.state).tables.all()
     }
 
+    /// All that is recorded of one donation, as it is durable now.
+    #[must_use]
+    pub fn recorded(&self, id: DonationId) -> Option<Box<Recorded>> {
+        lock(&self.state).tables.load(id)
+    }
+
     /// How many donations there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -69,6 +69,8 @@ pub(super) struct Flight {
     latest: Option<Arc<Told>>,
     /// As what it was pending when the flight began. It is that again if nothing comes of the flight.
     was_pending: Option<PendingEntry>,
+    /// It was sent to its user again after a crash: what was recorded before that may not have been told.
+    was_sent_again: bool,
     /// Other requests for its id that came while it was in flight: they are begun, one by one, when it ends.
     after: Vec<Work>,
     /// Since when, boot clock.
@@ -146,6 +148,7 @@ impl Flight {
             donation: None,
             latest: None,
             was_pending: None,
+            was_sent_again: false,
             after: Vec::new(),
             since_boot_ms,
             looked_at_boot_ms: since_boot_ms,
@@ -188,7 +191,8 @@ impl Flight {
     /// It left its user: what is to be told of it, in sequence, and to whom. Where nobody asked, the copy answers the
     /// donation's own request.
     fn land(&mut self, donation: Arc<Donation>, told: Option<Told>, before: Vec<Told>, fate: Fate) {
-        let was_heard = (self.was_pending.as_ref()).is_none_or(|entry| entry.is_acknowledged);
+        let was_heard = !self.was_sent_again
+            && (self.was_pending.as_ref()).is_none_or(|entry| entry.is_acknowledged);
         let is_news = told.is_some();
         let before: Vec<Arc<Told>> = before.into_iter().map(Arc::new).collect();
         let latest = told.map(Arc::new).or_else(|| before.last().cloned());
@@ -262,9 +266,10 @@ impl Router {
         ids.sort_unstable(); // in the order in which they came
         let boot_ms = self.world.clock.boot_ms();
         for (_, id) in ids {
-            let (Some(shard), Some(flight)) = (&self.shard, self.flights.get(&id)) else {
+            let (Some(shard), Some(flight)) = (&self.shard, self.flights.get_mut(&id)) else {
                 continue;
             };
+            flight.was_sent_again = true;
             match slots::user(shard, &flight.slot, boot_ms) {
                 Some(user) => flight.send_to(id, &user),
                 None => self.again_later(Again::LookAfter(id)),

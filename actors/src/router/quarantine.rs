@@ -14,6 +14,7 @@ use super::slots::QUARANTINE_MS;
 use super::tick::Again;
 use super::{Departed, Fate, Router};
 use crate::ports::{AdvanceWrite, Advanced, Done, Pending, Recorded, StoreError};
+use crate::telemetry;
 use crate::world::Alarm;
 
 /// Distinct entities of one shard, quarantined within [`ENTITIES_WINDOW_MS`], that are no longer the entities' fault:
@@ -156,6 +157,7 @@ impl Router {
             kind: PendingKind::Quarantined,
             due_ms,
         };
+        telemetry::step(progress.state, &event);
         let set_aside = donation.on(progress, event, now, &self.world.settings.rules);
         let (mut progress, kind) = match set_aside {
             Ok(Transition {

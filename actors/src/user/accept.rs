@@ -1,12 +1,15 @@
 //! The accept: one insert-if-absent of the state that the checks computed; if the id is known, what is recorded decides.
 
-use almoner_domain::donation::{Event, Next, Pause, PendingKind, Progress, Transition, Verdict};
+use almoner_domain::donation::{
+    Event, Next, Pause, PendingKind, Progress, State, Transition, Verdict,
+};
 use almoner_domain::duplicate::Settled;
 
 use super::active::Stage;
 use super::{Ctx, User};
 use crate::ports::{Accepted, Finish, FirstState, Pending, Recorded};
 use crate::router::{Fate, Refused};
+use crate::telemetry;
 
 impl User {
     /// The first write of the id: one insert-if-absent of the state that the checks computed.
@@ -15,6 +18,7 @@ impl User {
             return;
         };
         let now = self.shard.now();
+        telemetry::step(State::Accepted, &Event::Judged(verdict));
         let judged = donation.on(
             Progress::new(),
             Event::Judged(verdict),
@@ -44,6 +48,7 @@ impl User {
                 }))
             }
         };
+        self.active[i].permitted_boot_ms = self.shard.world.clock.boot_ms();
         self.active[i].stage = Stage::Accepting(first);
         self.write(i, ctx);
     }

@@ -42,6 +42,8 @@ pub(super) struct Active {
     pub(super) since_ms: i64,
     /// The number of the write or read that it waits for: an answer to another one is history.
     pub(super) call: u32,
+    /// When its send was decided on, boot clock: the write that permits it may take long, and then it is too old.
+    pub(super) permitted_boot_ms: i64,
     /// When its send was handed to the gateway actor, boot clock.
     pub(super) sent_boot_ms: i64,
 }
@@ -123,6 +125,7 @@ impl Active {
             answered_by: None,
             since_ms,
             call: 0,
+            permitted_boot_ms: 0,
             sent_boot_ms: 0,
         }
     }

@@ -16,6 +16,7 @@ use crate::gateway::{Charge, Permit, Reply};
 use crate::ports::Finish;
 use crate::retry;
 use crate::router::Fate;
+use crate::telemetry;
 
 /// A send gets this long beyond the gateway's timeout before anybody else may look at the donation.
 const SEND_GRACE_MS: i64 = 10_000;
@@ -121,6 +122,7 @@ impl User {
         };
         let now = self.shard.now();
         let progress = self.active[i].progress.clone();
+        telemetry::step(progress.state, &event);
         match donation.on(progress, event, now, &self.shard.world.settings.rules) {
             Ok(Transition { progress, next }) => {
                 let stays = next == Next::Stay;
@@ -182,6 +184,7 @@ impl User {
     /// gateway's timeout, so that nobody repeats the send before.
     fn permit(&mut self, i: usize, ctx: &Ctx) {
         self.active[i].note_send();
+        self.active[i].permitted_boot_ms = self.shard.world.clock.boot_ms();
         let settings = &self.shard.world.settings;
         let due_ms =
             self.active[i].progress.permitted_at_ms + settings.gateway_timeout_ms + SEND_GRACE_MS;
@@ -285,8 +288,9 @@ impl User {
             return;
         };
         active.stage = Stage::Sending;
-        let permitted_at_boot_ms = self.shard.world.clock.boot_ms();
-        active.sent_boot_ms = permitted_at_boot_ms;
+        active.sent_boot_ms = self.shard.world.clock.boot_ms();
+        // Key lives and proofs are counted from the decision: a send that leaves long after it is one that they know not of.
+        let permitted_at_boot_ms = active.permitted_boot_ms;
         let send_deadline_ms = self.shard.world.settings.send_deadline_ms;
         let listed_s = donation.listed_s(&active.progress, send_deadline_ms);
         self.shard.gateway.send(Charge {

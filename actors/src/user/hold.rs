@@ -9,6 +9,7 @@ use super::active::{Load, Stage, Then};
 use super::{AnswerHold, User};
 use crate::ports::Recorded;
 use crate::router::{Fate, Refused};
+use crate::telemetry;
 
 impl User {
     pub(super) fn loaded(
@@ -136,6 +137,7 @@ impl User {
         };
         let now = self.shard.now();
         let progress = self.active[i].progress.clone();
+        telemetry::step(progress.state, &Event::UserConfirmed);
         match donation.on(
             progress,
             Event::UserConfirmed,

@@ -9,8 +9,7 @@ use almoner_actors::memory::{MemoryGateway, MemoryOutcomes, MemorySource, Memory
 use almoner_actors::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Commit, CommitError, Cursor, Done,
     Dropped, FinishWrite, Finished, Forward, Gateway, GatewayCall, Inexpressible, MarkWrite,
-    Marked, Outcomes, PublishError, Recorded, RowId, Source, Store, StoreError, Unfinished,
-    WindowEntry,
+    Marked, Outcomes, PublishError, Recorded, Source, Store, StoreError, Unfinished, WindowEntry,
 };
 use almoner_domain::answer::Answer;
 use almoner_domain::campaign::{Campaign, CampaignChange};
@@ -64,8 +63,6 @@ type Plan = Box<dyn FnMut(Touch) -> Fault + Send>;
 #[derive(Clone, Default)]
 pub struct Faults {
     plan: Arc<Mutex<Option<Plan>>>,
-    /// The port that lies, and after how many calls: it says that it is done when it is not.
-    lie: Arc<Mutex<Option<(&'static str, u32)>>>,
 }
 
 impl Faults {
@@ -84,25 +81,6 @@ impl Faults {
 
     pub fn stop(&self) {
         *lock(&self.plan) = None;
-    }
-
-    pub fn lie_once(&self, port: &'static str, after: u32) {
-        *lock(&self.lie) = Some((port, after));
-    }
-
-    fn lies(&self, port: &'static str) -> bool {
-        let mut lie = lock(&self.lie);
-        match &mut *lie {
-            Some((liar, 0)) if *liar == port => {
-                *lie = None;
-                true
-            }
-            Some((liar, after)) if *liar == port => {
-                *after -= 1;
-                false
-            }
-            _ => false,
-        }
     }
 
     fn of(&self, port: &'static str, id: Option<DonationId>) -> Fault {
@@ -187,9 +165,6 @@ fn unacknowledged() -> Result<(), PublishError> {
 impl Store for Faulty<MemoryStore> {
     fn accept(&self, write: AcceptWrite, done: Done<Result<Accepted, StoreError>>) {
         let id = Some(write.donation.request.id);
-        if self.faults.lies("accept") {
-            return done.call(Ok(Accepted::New(RowId(i64::MAX))));
-        }
         self.run("accept", id, poisoned(), done, |it, done| {
             it.accept(write, done)
         });
@@ -204,9 +179,6 @@ impl Store for Faulty<MemoryStore> {
 
     fn finish(&self, write: FinishWrite, done: Done<Result<Finished, StoreError>>) {
         let id = Some(write.donation.request.id);
-        if self.faults.lies("finish") {
-            return done.call(Ok(Finished::Done));
-        }
         self.run("finish", id, poisoned(), done, |it, done| {
             it.finish(write, done)
         });
@@ -276,9 +248,6 @@ impl Store for Faulty<MemoryStore> {
 
 impl Outcomes for Faulty<MemoryOutcomes> {
     fn publish(&self, message: Message, done: Done<Result<(), PublishError>>) {
-        if self.faults.lies("publish") {
-            return done.call(Ok(()));
-        }
         self.run("publish", None, unacknowledged(), done, |it, done| {
             it.publish(message, done)
         });
@@ -312,11 +281,6 @@ impl Gateway for Faulty<MemoryGateway> {
 impl Source for Faulty<MemorySource> {
     fn commit(&self, commit: Commit, done: Done<Result<(), CommitError>>) {
         let failed = Err(CommitError::Failed("planned".into()));
-        let lie = i64::from(self.faults.lies("commit"));
-        let commit = Commit {
-            next_offset: commit.next_offset + lie,
-            ..commit
-        };
         self.run("commit", None, failed, done, move |it, done| {
             it.commit(commit, done)
         });

@@ -11,7 +11,6 @@ mod crowds;
 mod forwarded;
 mod handover;
 mod happy;
-mod history;
 mod holds;
 mod limits;
 mod panics;

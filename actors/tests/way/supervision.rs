@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use almoner_actors::memory::Plan;
 use almoner_actors::world::Alarm;
+use almoner_domain::answer::Answer;
 
 use crate::faults::{Fault, WAITED_FOR};
 use crate::support::{ASKED, Durable, Instance, SUCCEEDED, id, settings, story};
@@ -193,5 +194,40 @@ fn users_come_and_go_under_traffic() {
             assert_eq!(durable.gateway.charges_of(id(n)), 1);
             assert_eq!(instance.events_of(id(n)), [SUCCEEDED]);
         }
+    });
+}
+
+/// An event is recorded, and its user's actor crashes before it has said so: it is told all the same.
+#[test]
+fn what_was_recorded_right_before_a_crash_is_told() {
+    story(async || {
+        let durable = Durable::counted(|n, _| match n {
+            1..=8 => Plan::Say(Answer::NotSent("planned".into())),
+            9..=16 => Plan::LoseRequest,
+            _ => Plan::Execute,
+        });
+        let mut crashes = 1;
+        durable.faults.plan(move |touch| match touch.port {
+            "advance" => Fault::AnswerAfterMs(2_000),
+            "load" if touch.id == Some(id(3)) && std::mem::take(&mut crashes) > 0 => Fault::Panic,
+            _ => Fault::None,
+        });
+        let mut instance = Instance::start(&durable);
+        instance.donate(1, "ann", 500);
+        let is_recorded =
+            |it: &Instance| it.durable.store.all().iter().any(|it| it.told.len() == 2);
+        instance
+            .until("it is recorded as unknown", is_recorded)
+            .await;
+        instance.confirm(3, "ann");
+        instance.settled().await;
+        let own = id(1).to_string();
+        let told = instance
+            .outcomes()
+            .into_iter()
+            .filter(|it| it.donation_id == own);
+        let mut sequences: Vec<_> = told.filter_map(|it| it.sequence).collect();
+        sequences.dedup();
+        assert_eq!(sequences, [1, 2, 3]);
     });
 }

@@ -1,11 +1,14 @@
 //! Lost answers, declines and outages of the gateway.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use almoner_actors::memory::Plan;
 use almoner_domain::answer::Answer;
 use almoner_domain::donation::Call;
+use tokio::time::Instant;
 
+use crate::faults::Fault;
 use crate::support::{Durable, Instance, SUCCEEDED, id, story};
 
 #[test]
@@ -121,4 +124,43 @@ fn requests_that_meet_a_late_answer_are_answered() {
             ["donation.pending unknown", SUCCEEDED, SUCCEEDED, not_held]
         );
     });
+}
+
+/// The write that permits a send may hang in the store. What it permits is decided anew then: meanwhile its key may have
+/// died, and would execute once more.
+#[test]
+fn what_was_permitted_long_ago_is_not_sent() {
+    for (step, first_call) in [("accept", 0), ("advance", 1)] {
+        story(async || {
+            let durable = Durable::at_first(1, Plan::LoseAnswer);
+            let (mut decided, mut hangs) = (Instant::now(), true);
+            let ages = Arc::new(Mutex::new(Vec::new()));
+            let noted = Arc::clone(&ages);
+            durable.faults.plan(move |touch| {
+                if touch.port == "gateway" {
+                    noted.lock().unwrap().push(decided.elapsed());
+                }
+                if !matches!(touch.port, "accept" | "advance") {
+                    return Fault::None;
+                }
+                decided = Instant::now();
+                let is_hung = touch.port == step && std::mem::take(&mut hangs);
+                if is_hung {
+                    Fault::DelayMs(40_000)
+                } else {
+                    Fault::None
+                }
+            });
+            let mut instance = Instance::start(&durable);
+            instance.donate(1, "ann", 500);
+            instance.settled().await;
+            let ages = ages.lock().unwrap();
+            assert!(ages.len() > first_call, "{step}");
+            assert!(
+                ages.iter().all(|age| age.as_secs() < 30),
+                "{step}: {ages:?}"
+            );
+            assert_eq!(durable.gateway.charges_of(id(1)), 1, "{step}");
+        });
+    }
 }

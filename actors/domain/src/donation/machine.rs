@@ -156,7 +156,9 @@ pub struct IllegalTransition {
 }
 
 impl Event {
-    fn name(&self) -> &'static str {
+    /// A short name, for logs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Judged(_) => "judged",
             Self::Due => "due",
