@@ -9,6 +9,8 @@ pub mod currency;
 #[cfg(test)]
 mod fixtures;
 mod form;
+#[cfg(test)]
+mod fuzz;
 mod list;
 mod lister;
 mod probe;

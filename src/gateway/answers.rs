@@ -137,10 +137,9 @@ fn read_decline(call: &Call, carried: Carried<'_>, reply: &Reply) -> Result<Answ
     }
     let body: ErrorBody<'_> = reply.json()?;
     let error = &body.error;
-    let code = error.code().unwrap_or(error.kind.as_str());
     Ok(Answer::Declined {
-        code: code.into(),
-        decline_code: error.decline_code.as_ref().map(|code| code.as_str().into()),
+        code: error.kept_code(),
+        decline_code: error.decline_code.as_ref().map(wire::Text::kept),
         intent: carried(error)?,
     })
 }
@@ -173,7 +172,7 @@ fn read_refusal(
                 Some(refused) => Answer::Refused(refused),
                 None => Answer::OurDefect {
                     status,
-                    what: error.named().into(),
+                    what: error.named(),
                 },
             })
         }
@@ -257,7 +256,10 @@ impl Expected<'_> {
             id: id.into(),
             status,
             created_s: wire.created,
-            charge_id: wire.latest_charge.as_ref().map(|id| id.as_str().into()),
+            // The money moved whatever this says: then the intent names it.
+            charge_id: (wire.latest_charge.as_ref().map(wire::Text::as_str))
+                .filter(|id| is_id(id))
+                .map(Into::into),
         })
     }
 }

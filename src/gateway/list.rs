@@ -146,17 +146,10 @@ impl IntentList {
             .requests
             .page_of_all(self.api_version, self.from_s, after)?;
         let reply = self.transport.send(request, PAGE_MAX_BYTES).await?;
-        let page = read(&reply)?;
-        let next = match (page.has_more, page.data.last()) {
-            (false, _) => None,
-            (true, Some(last)) if Some(&*last.id) != after => Some(last.id.to_string()),
-            // It would never end.
-            (true, _) => return Err(ListError::Unreadable("it does not go on".into())),
-        };
-        let charges = page.data.into_iter().map(WireIntent::into_charge).collect();
+        let (charges, next) = charges(&reply, after)?;
         self.is_over = next.is_none();
         self.after = next;
-        charges
+        Ok(charges)
     }
 }
 
@@ -317,6 +310,22 @@ pub(super) fn read(reply: &Reply) -> Result<WirePage<'_>, ListError> {
         return Err(ListError::Unreadable("not a list".into()));
     }
     Ok(page)
+}
+
+/// What the page that follows `after` shows, and after which intent the next one starts; `None` at the end.
+pub(super) fn charges(
+    reply: &Reply,
+    after: Option<&str>,
+) -> Result<(Vec<GatewayCharge>, Option<String>), ListError> {
+    let page = read(reply)?;
+    let next = match (page.has_more, page.data.last()) {
+        (false, _) => None,
+        (true, Some(last)) if Some(&*last.id) != after => Some(last.id.to_string()),
+        // It would never end.
+        (true, _) => return Err(ListError::Unreadable("it does not go on".into())),
+    };
+    let charges: Result<_, _> = page.data.into_iter().map(WireIntent::into_charge).collect();
+    Ok((charges?, next))
 }
 
 impl WireIntent<'_> {

@@ -2,14 +2,14 @@
 //!
 //! A card number is 13 to 19 digits that begin as an issuer's numbers do, have a length that this issuer uses and
 //! pass Luhn's check; single spaces or dashes may stand between the digits. The digits stand alone: no further digit
-//! touches them. A UUID, and hexadecimal text of 32 digits or more, is never a card number, so ids, hashes and trace
-//! ids come through. What is left to chance: one number in ten with an issuer's beginning passes Luhn.
+//! touches them. A UUID, and hexadecimal text of 32 to 128 digits, is never a card number, so ids, hashes and trace ids
+//! come through. What is left to chance: one number in ten with an issuer's beginning passes Luhn.
 
 mod issuers;
 mod message;
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 pub use message::mask_message;
 
@@ -179,19 +179,20 @@ fn is_uuid_at(bytes: &[u8], start: usize) -> bool {
         && !start.checked_sub(1).is_some_and(is_alphanumeric)
 }
 
-const HEX_CHARS_MIN: usize = 32;
+const HEX_CHARS: RangeInclusive<usize> = 32..=128;
 
-/// Whether the letters and digits around `at` are hexadecimal text of [`HEX_CHARS_MIN`] digits or more.
+/// Whether the letters and digits around `at` are hexadecimal text of so many digits. No further is looked: who writes
+/// a long word full of numbers would have all of it read again for each.
 fn is_in_hex(bytes: &[u8], at: usize) -> bool {
-    let before = bytes[..at].iter().rev();
-    let word = |byte: &&u8| byte.is_ascii_alphanumeric();
-    let is_hex = bytes[at..]
-        .iter()
-        .take_while(word)
-        .chain(before.clone().take_while(word))
-        .all(u8::is_ascii_hexdigit);
-    let length = bytes[at..].iter().take_while(word).count() + before.take_while(word).count();
-    is_hex && length >= HEX_CHARS_MIN
+    let is_word = |byte: &&u8| byte.is_ascii_alphanumeric();
+    let before = bytes[..at].iter().rev().take(HEX_CHARS.end() + 1);
+    let after = bytes[at..].iter().take(HEX_CHARS.end() + 1);
+    let mut word = before.take_while(is_word).chain(after.take_while(is_word));
+    let mut length = 0;
+    word.all(|byte| {
+        length += 1;
+        byte.is_ascii_hexdigit()
+    }) && HEX_CHARS.contains(&length)
 }
 
 #[cfg(test)]

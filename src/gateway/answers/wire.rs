@@ -2,7 +2,12 @@
 
 use std::borrow::Cow;
 
+use almoner_domain::card_number::masked;
 use serde::Deserialize;
+
+/// Characters of what is kept of the gateway's words: more than any code of its documents has, and few enough for an
+/// outcome.
+const KEPT_CHARS_MAX: usize = 200;
 
 /// Text that is borrowed unless it holds escapes.
 #[derive(Deserialize)]
@@ -72,6 +77,11 @@ impl Text<'_> {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// As it is kept and told.
+    pub(super) fn kept(&self) -> Box<str> {
+        kept(&self.0)
+    }
 }
 
 impl WireIntent<'_> {
@@ -83,18 +93,25 @@ impl WireIntent<'_> {
 }
 
 impl WireError<'_> {
+    /// Why a card declined, as it is kept: the code, or the type where there is none.
+    pub(super) fn kept_code(&self) -> Box<str> {
+        self.code.as_ref().unwrap_or(&self.kind).kept()
+    }
+
     /// Which error it is, within its type.
     pub(super) fn code(&self) -> Option<&str> {
         self.code.as_ref().map(Text::as_str)
     }
 
     /// Type, code and parameter. The message is left out: it may quote what was sent.
-    pub(super) fn named(&self) -> String {
+    pub(super) fn named(&self) -> Box<str> {
         let code = self.code().unwrap_or("no code");
         let param = self.param.as_ref().map_or("no parameter", Text::as_str);
-        format!("{}, {code}, {param}", self.kind.as_str())
-            .chars()
-            .take(200)
-            .collect()
+        kept(&format!("{}, {code}, {param}", self.kind.as_str()))
     }
+}
+
+/// What is stored and published is short, whatever the gateway said, and no card number.
+fn kept(text: &str) -> Box<str> {
+    masked(text).chars().take(KEPT_CHARS_MAX).collect()
 }
