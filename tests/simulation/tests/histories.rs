@@ -1,5 +1,5 @@
 //! The histories as tests: always the same ones, and fresh ones, whose seeds are printed. `ALMONER_HISTORIES` is how many,
-//! `ALMONER_SEED` the first one's seed.
+//! `ALMONER_SEED` the first one's seed; `ALMONER_FRESH_SEED` decides on the fresh ones.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::Write;
@@ -58,7 +58,8 @@ fn whatever_happens_every_request_has_its_fate_and_the_money_is_right() {
 fn so_it_is_in_histories_that_nobody_has_seen_before() {
     #[expect(clippy::disallowed_methods, reason = "each run has seeds of its own")]
     let now = SystemTime::now();
-    let first = now.duration_since(UNIX_EPOCH).unwrap().as_secs() * 1_000;
+    let now_s = now.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let first = number("ALMONER_FRESH_SEED", now_s) * 1_000;
     // To the handle itself: what a test prints is kept back while it passes.
     writeln!(std::io::stderr(), "fresh seeds: {first}..{}", first + FRESH).unwrap();
     check(first..first + FRESH);
