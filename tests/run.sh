@@ -89,7 +89,7 @@ step lint "" "clippy has nothing to say" \
     cargo clippy --workspace --all-targets --quiet -- -D warnings
 step tests "" "unit, property, contract, crash and product tests" \
     "${cargo_test[@]}" --no-fail-fast
-step fuzz "" "what reads bytes from outside goes on reading, from a fresh seed" \
+step fuzz "" "what reads bytes from outside goes on reading" \
     env CARGO_TEST="${cargo_test[*]}" tests/fuzz.sh 60
 step contract "python3" "another language reads and writes the same messages" \
     contract

@@ -111,7 +111,9 @@ impl WireError<'_> {
     }
 }
 
-/// What is stored and published is short, whatever the gateway said, and no card number.
+/// What is stored and published is short, whatever the gateway said, and no card number: neither the whole, nor what the
+/// cut leaves of a longer number.
 fn kept(text: &str) -> Box<str> {
-    masked(text).chars().take(KEPT_CHARS_MAX).collect()
+    let cut: String = masked(text).chars().take(KEPT_CHARS_MAX).collect();
+    masked(&cut).into()
 }
