@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::donation::Donation;
+use crate::donation::{Donation, PendingKind};
 use crate::ids::DonationId;
 use crate::money::{Currency, Money};
 use crate::request::DonationRequest;
@@ -16,6 +16,17 @@ pub enum Standing {
     Held,
     /// Succeeded: it counts until the window has passed it.
     Counted,
+}
+
+impl Standing {
+    /// Of what is not finished, by what it is pending as, if it is.
+    #[must_use]
+    pub fn of_unfinished(kind: Option<PendingKind>) -> Self {
+        match kind {
+            Some(PendingKind::Held) => Self::Held,
+            _ => Self::Open,
+        }
+    }
 }
 
 /// Where and when a request was read.
@@ -66,6 +77,12 @@ impl Entry {
     pub fn new(request: &DonationRequest, read: Read, standing: Standing) -> Self {
         let campaign_id = request.campaign_id.as_str();
         Self::of(request.id, campaign_id, request.amount, read, standing)
+    }
+
+    /// What is kept of a donation that is recorded; `is_answered` if it was held and its user has answered.
+    #[must_use]
+    pub fn recorded(donation: &Donation, standing: Standing, is_answered: bool) -> Self {
+        Self::new(&donation.request, Read::of(donation), standing).confirmed_if(is_answered)
     }
 
     /// The same, where no more of the request is at hand.

@@ -2,8 +2,9 @@
 //! windows, finds what is unfinished, and only then begins what was read meanwhile.
 
 use actix::prelude::{Context, Handler, Message};
-use almoner_domain::donation::{Donation, PendingKind};
-use almoner_domain::duplicate::{Entry, Read, Standing};
+use almoner_domain::donation::PendingKind;
+use almoner_domain::duplicate::{Entry, Standing};
+use almoner_domain::ids::UserId;
 
 use super::Router;
 use super::pending::PendingEntry;
@@ -137,15 +138,12 @@ impl Router {
 
     fn put_recent(&mut self, entries: Vec<WindowEntry>) {
         for WindowEntry { user_id, entry } in entries {
-            let slot = self.slots.slot(&user_id);
-            slot.window.borrow_mut().insert(entry);
+            self.put_window(&user_id, entry);
         }
     }
 
-    fn put_window(&mut self, donation: &Donation, standing: Standing, is_answered: bool) {
-        let slot = self.slots.slot(&donation.request.user_id);
-        let entry = Entry::new(&donation.request, Read::of(donation), standing);
-        let entry = entry.confirmed_if(is_answered);
+    fn put_window(&mut self, user_id: &UserId, entry: Entry) {
+        let slot = self.slots.slot(user_id);
         slot.window.borrow_mut().insert(entry);
     }
 
@@ -159,12 +157,8 @@ impl Router {
             is_answered,
         } in page
         {
-            let standing = if kind == Some(PendingKind::Held) {
-                Standing::Held
-            } else {
-                Standing::Open
-            };
-            self.put_window(&donation, standing, is_answered);
+            let standing = Standing::of_unfinished(kind);
+            self.put_window(&user_id, Entry::recorded(&donation, standing, is_answered));
             let kind = kind.unwrap_or(PendingKind::Drained);
             self.pending.put(
                 id,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use almoner_domain::answer::Answer;
 use almoner_domain::donation::{Ending, Event, Progress, State};
-use almoner_domain::duplicate::{Entry, Read, Settled, Standing};
+use almoner_domain::duplicate::{Entry, Settled, Standing};
 
 use super::active::Stage;
 use super::{Ctx, User};
@@ -101,7 +101,7 @@ impl User {
             None if is_held => Standing::Held,
             None => Standing::Open,
         };
-        let entry = Entry::new(&donation.request, Read::of(donation), standing);
-        window.insert(entry.confirmed_if(recorded.answered_by.is_some()));
+        let is_answered = recorded.answered_by.is_some();
+        window.insert(Entry::recorded(donation, standing, is_answered));
     }
 }

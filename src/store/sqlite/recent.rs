@@ -135,10 +135,9 @@ fn pages(
 fn entry(row: &Row<'_>, recorded_at_ms: i64) -> rusqlite::Result<WindowEntry> {
     let state: Option<State> = optional_code(row, 9)?;
     let kind: Option<PendingKind> = optional_code(row, 10)?;
-    let standing = match (state, kind) {
-        (Some(_), _) => Standing::Counted,
-        (None, Some(PendingKind::Held)) => Standing::Held,
-        (None, _) => Standing::Open,
+    let standing = match state {
+        Some(_) => Standing::Counted,
+        None => Standing::of_unfinished(kind),
     };
     let currency = parsed(row, 7, Currency::from_code)?;
     let amount_minor = u64::try_from(row.get::<_, i64>(6)?).unwrap_or(0);

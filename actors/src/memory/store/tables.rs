@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use almoner_domain::campaign::{Campaign, CampaignChange};
 use almoner_domain::donation::{Donation, PendingKind, Progress, State};
-use almoner_domain::duplicate::{Entry, Read, Standing};
+use almoner_domain::duplicate::{Entry, Standing};
 use almoner_domain::ids::{CampaignId, DonationId, Place, Shard};
 use almoner_domain::money::Currency;
 use almoner_domain::outcome::Told;
@@ -214,14 +214,11 @@ impl Tables {
             }
             let standing = match state {
                 Some(_) => Standing::Counted,
-                None if row.kind() == Some(PendingKind::Held) => Standing::Held,
-                None => Standing::Open,
+                None => Standing::of_unfinished(row.kind()),
             };
-            let (donation, request) = (&row.donation, &row.donation.request);
             page.push(WindowEntry {
-                user_id: request.user_id.clone(),
-                entry: Entry::new(request, Read::of(donation), standing)
-                    .confirmed_if(row.is_answered()),
+                user_id: row.donation.request.user_id.clone(),
+                entry: Entry::recorded(&row.donation, standing, row.is_answered()),
             });
             if page.len() == PAGE_ROWS {
                 return (page, Some(Cursor(id.0, 0)));
