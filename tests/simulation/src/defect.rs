@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use almoner_actors::world::Settings;
 
+use crate::amiss::{RIGHT, Wrong};
 use crate::bank::Request;
 use crate::broker::Record;
 use crate::ports::{Port, Ports};
@@ -14,6 +15,8 @@ pub struct Defect {
     pub name: &'static str,
     /// The ports of each process.
     pub ports: fn(Ports, &Arc<Port>) -> Ports,
+    /// The store of each process.
+    pub store: Wrong,
     /// The figures.
     pub settings: fn(&mut Settings),
     /// A request as it goes out, and how many of its key went before.
@@ -27,6 +30,7 @@ impl Defect {
     pub const NONE: Self = Self {
         name: "nothing",
         ports: |ports, _| ports,
+        store: RIGHT,
         settings: |_| {},
         wire: |_, _| {},
         read: |_, _| {},

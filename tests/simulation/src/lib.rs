@@ -6,6 +6,7 @@
     reason = "a test harness: what cannot be ends the history"
 )]
 
+pub mod amiss;
 pub mod bank;
 pub mod broker;
 pub mod chance;

@@ -13,6 +13,7 @@ use almoner_actors::world::{Alarm, Credits, World};
 use almoner_domain::ids::Shard;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::amiss::amiss;
 use crate::chance::Chance;
 use crate::diary::lock;
 use crate::judge::I10;
@@ -58,7 +59,7 @@ impl Process {
         });
         let mut ports = port.ports();
         if let Some(defect) = outside.defect {
-            ports = (defect.ports)(ports, &port);
+            ports = amiss((defect.ports)(ports, &port), &port, defect.store);
         }
         let (sender, alarms) = tokio::sync::mpsc::unbounded_channel();
         let world = Arc::new(World {
