@@ -29,6 +29,11 @@ pub enum Command {
     Run(commands::run::Args),
     /// Run the payment gateway simulator alone.
     GatewaySim(commands::gateway_sim::Args),
+    /// Ask the service that runs beside whether it is ready.
+    ///
+    /// For health checks where there is neither a shell nor curl. Exit code 0: it is; 1: it is not, and why; 69: nobody
+    /// answers.
+    Health(commands::health::Args),
     /// Hold the books against the gateway: every donation, movement and charge.
     ///
     /// Reads alone, so it can run beside the service. What is not finished is listed as open and is no difference. Exit

@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod dlq;
 pub mod gateway_sim;
+pub mod health;
 pub mod offsets;
 pub mod run;
 
