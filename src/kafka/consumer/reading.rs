@@ -38,6 +38,20 @@ const SATURATED_AFTER: Duration = Duration::from_secs(3);
 /// Why the consumer cannot go on.
 pub(super) struct Fatal(pub(super) String);
 
+impl Fatal {
+    /// What the client died of.
+    fn of_client(code: RDKafkaErrorCode, reason: &str) -> Self {
+        Self(match code {
+            RDKafkaErrorCode::FencedInstanceId => {
+                "another process has joined the group under our kafka.instance_id, and \
+                this one is out: give each instance a name of its own"
+                    .to_owned()
+            }
+            _ => format!("the Kafka client cannot go on: {reason} ({code})"),
+        })
+    }
+}
+
 /// The state of the loop.
 pub(super) struct Reading<'c, 'i> {
     client: &'c BaseConsumer<GroupEvents>,
@@ -255,9 +269,7 @@ impl<'c, 'i> Reading<'c, 'i> {
     // The context has logged and counted it.
     fn on_error(&mut self, error: &ClientError) -> Result<(), Fatal> {
         if let Some((code, reason)) = self.client.client().fatal_error() {
-            return Err(Fatal(format!(
-                "the Kafka client cannot go on: {reason} ({code})"
-            )));
+            return Err(Fatal::of_client(code, &reason));
         }
         match error {
             ClientError::MessageConsumptionFatal(code) => {

@@ -1,0 +1,4 @@
+//! What the mock cluster only pretends, on a real broker.
+
+mod group;
+mod producer;

@@ -1,0 +1,101 @@
+//! The real Kafka that `tests/services/kafka.sh` runs: one broker for all tests, topics and a group for each of them.
+//! `ALMONER_KAFKA` says where it is; without it nothing is tested on it, which is said once.
+
+use std::io::Write;
+use std::process::Command;
+use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use almoner::kafka::options::{KafkaOptions, Topics};
+use almoner::kafka::topics::{NewTopicSpec, create_topics};
+
+/// Held by who uses the broker, and alone by who kills it.
+static IN_USE: RwLock<()> = RwLock::new(());
+
+/// Where the broker is.
+pub fn address() -> Option<String> {
+    std::env::var("ALMONER_KAFKA").ok()
+}
+
+/// The same, for a test that means nothing elsewhere: that it is left out is said, once for all of them.
+pub fn address_or_say() -> Option<String> {
+    static SAID: Once = Once::new();
+    let address = address();
+    if address.is_none() {
+        // Past the capture of what a test prints: a test that was left out has passed.
+        SAID.call_once(|| {
+            let _ = writeln!(
+                std::io::stderr(),
+                "left out: every test in real::*, since ALMONER_KAFKA names no real broker; tests/run.sh kafka runs them"
+            );
+        });
+    }
+    address
+}
+
+/// Holds off whoever wants the broker for itself.
+pub fn in_use() -> RwLockReadGuard<'static, ()> {
+    IN_USE.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has the broker to itself, to kill it.
+pub fn alone() -> RwLockWriteGuard<'static, ()> {
+    IN_USE.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A name that nobody else has.
+pub fn own_name() -> String {
+    format!("t{:016x}", rand::random::<u64>())
+}
+
+/// Options with topics and a group of one's own; the topics are not made.
+pub fn own_options(address: &str) -> KafkaOptions {
+    let name = own_name();
+    let mut options = KafkaOptions::new(address, &name);
+    let Topics {
+        requests,
+        outcomes,
+        dead_letters,
+        campaigns,
+    } = Topics::default();
+    let own = |topic: &str| format!("{name}.{topic}");
+    options.topics = Topics {
+        requests: own(&requests),
+        outcomes: own(&outcomes),
+        dead_letters: own(&dead_letters),
+        campaigns: own(&campaigns),
+    };
+    options
+}
+
+/// Makes the topics of the options, each with so many partitions.
+pub fn make_topics(options: &KafkaOptions, partitions: impl Fn(&str) -> u16) {
+    let specs: Vec<_> = options
+        .topics
+        .by_role()
+        .iter()
+        .map(|(role, name)| NewTopicSpec {
+            name,
+            partitions: partitions(role),
+            replicas: 1,
+            settings: &[("message.timestamp.type", "LogAppendTime")],
+        })
+        .collect();
+    block_on(create_topics(options, &specs)).unwrap();
+}
+
+/// What an admin client answers.
+pub fn block_on<F: Future>(answer: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(answer)
+}
+
+/// `tests/services/kafka.sh` with these arguments; what it printed.
+pub fn kafka_sh(args: &[&str]) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services/kafka.sh");
+    let output = Command::new(script).args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "kafka.sh {args:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
