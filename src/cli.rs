@@ -34,6 +34,8 @@ pub enum Command {
     /// Reads alone, so it can run beside the service. What is not finished is listed as open and is no difference. Exit
     /// code 0: all equal; 1: findings, each with its id and what to do; 2: it could not run.
     Audit(commands::audit::Args),
+    /// Make what the service needs: the topics.
+    Migrate(commands::migrate::Args),
     /// Show the dead letters that were too large for the broker and are kept whole.
     Dlq(commands::dlq::Args),
     /// Accept that requests left the log before they were read.

@@ -5,6 +5,7 @@ pub mod config;
 pub mod demo;
 pub mod dlq;
 pub mod gateway_sim;
+pub mod migrate;
 pub mod offsets;
 pub mod run;
 

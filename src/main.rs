@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args),
         Command::GatewaySim(args) => commands::gateway_sim::run(args).map_err(Into::into),
         Command::Audit(args) => commands::audit::run(args),
+        Command::Migrate(args) => commands::migrate::run(args),
         Command::Dlq(args) => commands::dlq::run(args),
         Command::Offsets(args) => commands::offsets::run(args),
         Command::Config(args) => commands::config::run(args),

@@ -2,7 +2,7 @@
 
 use almoner::kafka::broker::{EmbeddedBroker, LogMeter, MeterError};
 use almoner::kafka::options::KafkaOptions;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::AdminOptions;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::time::Instant;
@@ -25,10 +25,7 @@ fn overflow(options: &KafkaOptions, partition: i32) {
         before
             .add_partition_offset(topic, partition, offset)
             .unwrap();
-        let admin: AdminClient<_> = ClientConfig::new()
-            .set("bootstrap.servers", &options.bootstrap_servers)
-            .create()
-            .unwrap();
+        let admin = real_kafka::admin(&options.bootstrap_servers);
         let deleted = admin.delete_records(&before, &AdminOptions::new());
         real_kafka::block_on(deleted).unwrap();
     }

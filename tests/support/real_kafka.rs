@@ -6,7 +6,11 @@ use std::process::Command;
 use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use almoner::kafka::options::{KafkaOptions, Topics};
-use almoner::kafka::topics::{NewTopicSpec, create_topics};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
+use rdkafka::client::DefaultClientContext;
 
 /// Held by who uses the broker, and alone by who kills it.
 static IN_USE: RwLock<()> = RwLock::new(());
@@ -69,18 +73,36 @@ pub fn own_options(address: &str) -> KafkaOptions {
 
 /// Makes the topics of the options, each with so many partitions.
 pub fn make_topics(options: &KafkaOptions, partitions: impl Fn(&str) -> u16) {
-    let specs: Vec<_> = options
-        .topics
-        .by_role()
-        .iter()
-        .map(|(role, name)| NewTopicSpec {
-            name,
-            partitions: partitions(role),
-            replicas: 1,
-            settings: &[("message.timestamp.type", "LogAppendTime")],
-        })
-        .collect();
-    block_on(create_topics(options, &specs)).unwrap();
+    let topics = options.topics.by_role().map(|(role, name)| {
+        let count = i32::from(partitions(role));
+        NewTopic::new(name, count, TopicReplication::Fixed(1))
+            .set("message.timestamp.type", "LogAppendTime")
+    });
+    let admin = admin(&options.bootstrap_servers);
+    let answers = block_on(admin.create_topics(&topics, &AdminOptions::new()));
+    answers
+        .unwrap()
+        .into_iter()
+        .for_each(|answer| drop(answer.unwrap()));
+}
+
+/// An admin client that may do everything.
+pub fn admin(address: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new()
+        .set("bootstrap.servers", address)
+        .create()
+        .unwrap()
+}
+
+/// Gives the topic these settings alone.
+pub fn alter(options: &KafkaOptions, topic: &str, settings: &[(&str, &str)]) {
+    let admin = admin(&options.bootstrap_servers);
+    let mut change = AlterConfig::new(ResourceSpecifier::Topic(topic));
+    for (name, value) in settings {
+        change = change.set(name, value);
+    }
+    let answers = block_on(admin.alter_configs([&change], &AdminOptions::new()));
+    answers.unwrap().remove(0).unwrap();
 }
 
 /// What an admin client answers.

@@ -4,7 +4,7 @@ use almoner::kafka::options::KafkaOptions;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
-use crate::real_kafka::{block_on, own_name};
+use crate::real_kafka::{alter, own_name};
 use crate::support::{Member, PATIENCE, Recorder, assert_run, produce, real};
 
 fn as_instance(options: &KafkaOptions, id: &str) -> KafkaOptions {
@@ -66,7 +66,11 @@ fn a_record_as_large_as_the_topic_takes_is_read_and_so_is_what_follows() {
         return;
     };
     const BYTES: usize = 5_000_000;
-    alter(&options, &options.topics.requests, "8388608");
+    alter(
+        &options,
+        &options.topics.requests,
+        &[("max.message.bytes", "8388608")],
+    );
     produce(&options, 0, 3, 20);
     let producer: ThreadedProducer<_> = ClientConfig::new()
         .set("bootstrap.servers", &options.bootstrap_servers)
@@ -87,16 +91,4 @@ fn a_record_as_large_as_the_topic_takes_is_read_and_so_is_what_follows() {
     member
         .intake
         .look(|told| assert_run(told.taken.get(&0), 0, 7));
-}
-
-/// Sets the topic's `max.message.bytes`.
-pub(super) fn alter(options: &KafkaOptions, topic: &str, bytes: &str) {
-    use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
-    let admin: AdminClient<_> = ClientConfig::new()
-        .set("bootstrap.servers", &options.bootstrap_servers)
-        .create()
-        .unwrap();
-    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", bytes);
-    let answers = block_on(admin.alter_configs([&change], &AdminOptions::new()));
-    answers.unwrap().remove(0).unwrap();
 }

@@ -10,9 +10,8 @@ use almoner_actors::memory::MemoryStore;
 use almoner_actors::ports::{Letters, Outcomes, PublishError};
 use rdkafka::message::Message as _;
 
-use super::group::alter;
 use crate::outcomes::{header, letter, message, read, send_letter};
-use crate::real_kafka::{alone, kafka_sh};
+use crate::real_kafka::{alone, alter, kafka_sh};
 use crate::support::{PATIENCE, done, real};
 
 /// The client gives a request up after so long, and sends it again.
@@ -74,7 +73,8 @@ fn a_letter_that_just_fits_goes_out_whole_and_one_byte_more_is_cut() {
     let Some((_in_use, mut options)) = real() else {
         return;
     };
-    alter(&options, &options.topics.dead_letters, "100000");
+    let dead_letters = &options.topics.dead_letters;
+    alter(&options, dead_letters, &[("max.message.bytes", "100000")]);
     set(&mut options, "compression.type", "none");
     let store = Arc::new(MemoryStore::new());
     let outcomes = start(&options, Arc::clone(&store) as Arc<dyn Letters>);
