@@ -115,8 +115,15 @@ pub fn block_on<F: Future>(answer: F) -> F::Output {
 
 /// `tests/services/kafka.sh` with these arguments; what it printed.
 pub fn kafka_sh(args: &[&str]) -> String {
+    kafka_sh_with(&[], args)
+}
+
+/// The same for another broker, which these variables tell from the one of all tests.
+pub fn kafka_sh_with(env: &[(&str, &str)], args: &[&str]) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services/kafka.sh");
-    let output = Command::new(script).args(args).output().unwrap();
+    let mut command = Command::new(script);
+    let output = command.args(args).envs(env.iter().copied()).output();
+    let output = output.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "kafka.sh {args:?}: {said}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()

@@ -22,6 +22,7 @@ use super::lookups::Lookups;
 use super::partitions::{Partitions, Stage, shard};
 use super::{Command, Session};
 use crate::kafka::headers;
+use crate::kafka::troubles::{Doing, is_refusal};
 use handover::Handover;
 
 /// After so many records the batch is handed on, and the rest is seen to.
@@ -146,6 +147,14 @@ impl<'c, 'i> Reading<'c, 'i> {
                 }
             }
             Command::Committed(batch, answer) => {
+                let troubles = self.session.status.troubles();
+                match answer {
+                    Ok(()) => troubles.end(Doing::Requests),
+                    Err(code) if is_refusal(code) => {
+                        troubles.begin(Doing::Requests, code, &code.to_string());
+                    }
+                    Err(_) => {}
+                }
                 for commit in batch {
                     self.commits.answered(commit, answer);
                 }

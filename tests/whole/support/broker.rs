@@ -13,6 +13,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
+use tempfile::TempDir;
+
 use super::wait::wait_until;
 use crate::real_kafka;
 
@@ -35,6 +37,29 @@ enum Kind {
     Shared(#[expect(dead_code, reason = "held, and not looked at")] RwLockReadGuard<'static, ()>),
     /// Nobody else uses it meanwhile.
     Alone(#[expect(dead_code, reason = "held, and not looked at")] RwLockWriteGuard<'static, ()>),
+    /// Nobody else knows it.
+    Own(OwnKafka),
+}
+
+/// A real broker of one test's own, on a small disk. Dropped, it is gone.
+pub struct OwnKafka(TempDir);
+
+impl OwnKafka {
+    pub fn sh(&self, args: &[&str]) -> String {
+        let env = [
+            ("ALMONER_KAFKA_DATA", self.0.path().to_str().unwrap()),
+            ("ALMONER_KAFKA_PORT", "19392"),
+            ("ALMONER_KAFKA_HEAP", "256m"),
+            ("ALMONER_KAFKA_DISK_MIB", "48"),
+        ];
+        real_kafka::kafka_sh_with(&env, args)
+    }
+}
+
+impl Drop for OwnKafka {
+    fn drop(&mut self) {
+        self.sh(&["forget"]);
+    }
 }
 
 impl Broker {
@@ -65,6 +90,32 @@ impl Broker {
         let address = real_kafka::address_or_say()?;
         let kind = Kind::Alone(real_kafka::alone());
         Some(Self::on(&address, kind, partitions))
+    }
+
+    /// A real broker on a small disk of its own, where there is a real one at all.
+    pub fn on_small_disk(partitions: u32) -> Option<Self> {
+        real_kafka::address_or_say()?;
+        let kafka = OwnKafka(tempfile::tempdir().unwrap());
+        let address = kafka.sh(&["start"]);
+        Some(Self::on(&address, Kind::Own(kafka), partitions))
+    }
+
+    /// Fills its disk.
+    pub fn fills_its_disk(&self) {
+        self.own().sh(&["fill"]);
+    }
+
+    /// Makes room again, and starts it, should it have ended.
+    pub fn has_room_again(&self) {
+        self.own().sh(&["free"]);
+        self.own().sh(&["start"]);
+    }
+
+    fn own(&self) -> &OwnKafka {
+        match &self.kind {
+            Kind::Own(kafka) => kafka,
+            _ => panic!("it has no disk of its own"),
+        }
     }
 
     fn on(address: &str, kind: Kind, partitions: u32) -> Self {
@@ -103,7 +154,7 @@ impl Broker {
     pub fn goes_away(&self) {
         match &self.kind {
             Kind::Mock(cluster) => cluster.broker_down(BROKER_ID).unwrap(),
-            Kind::Shared(_) => panic!("others use it"),
+            Kind::Shared(_) | Kind::Own(_) => panic!("it is not to be killed"),
             Kind::Alone(_) => drop(real_kafka::kafka_sh(&["kill"])),
         }
     }
@@ -112,7 +163,8 @@ impl Broker {
     pub fn comes_back(&self) {
         match &self.kind {
             Kind::Mock(cluster) => cluster.broker_up(BROKER_ID).unwrap(),
-            Kind::Shared(_) | Kind::Alone(_) => drop(real_kafka::kafka_sh(&["start"])),
+            Kind::Alone(_) => drop(real_kafka::kafka_sh(&["start"])),
+            Kind::Shared(_) | Kind::Own(_) => panic!("it was not killed"),
         }
     }
 
