@@ -48,6 +48,8 @@ pub enum Command {
         after_help = "Example: almoner backup --config config/almoner.toml /backups/2026-11-21"
     )]
     Backup(commands::backup::Args),
+    /// Make what the service needs: the topics.
+    Migrate(commands::migrate::Args),
     /// Show the dead letters that were too large for the broker and are kept whole.
     Dlq(commands::dlq::Args),
     /// Accept that requests left the log before they were read.

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod dlq;
 pub mod gateway_sim;
 pub mod health;
+pub mod migrate;
 pub mod offsets;
 pub mod run;
 
