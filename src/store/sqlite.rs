@@ -4,7 +4,6 @@
 mod batch;
 mod books;
 mod campaigns;
-mod codes;
 mod folder;
 mod inbox;
 mod keys;
