@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args),
         Command::GatewaySim(args) => commands::gateway_sim::run(args).map_err(Into::into),
         Command::Health(args) => commands::health::run(args),
+        Command::Migrate(args) => commands::migrate::run(args),
         Command::Audit(args) => commands::audit::run(args),
         Command::Backup(args) => commands::backup::run(args),
         Command::Dlq(args) => commands::dlq::run(args),

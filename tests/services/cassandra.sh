@@ -2,21 +2,22 @@
 # A real Apache Cassandra of one node, from the jars of Maven Central, for the tests of the store on CQL.
 #
 #   addr=$(tests/services/cassandra.sh start [NAME])   prints host:port once it serves; the jars go into $ALMONER_CACHE
-#   tests/services/cassandra.sh kill [NAME]            SIGKILL; its data stay, and the next start is a recovery
-#   tests/services/cassandra.sh stop [NAME]            ends it and removes its data
+#   tests/services/cassandra.sh stop [NAME]            SIGTERM, and waits
+#   tests/services/cassandra.sh kill [NAME]            SIGKILL; what it has stored stays, and `start` goes on with it
+#   tests/services/cassandra.sh forget [NAME]          stops it, and removes what it has stored
 #
 # NAME [main] tells servers of one machine apart. Needs Java 17 and Maven. Environment, defaults in brackets:
-#   CASSANDRA_SYNC  batch|periodic [batch]: whether an acknowledged write is in the commit log's file (batch), or will be
-#                   within ten seconds (periodic)
-#   CASSANDRA_AUTH  1: asks for credentials; cassandra/cassandra are good [empty: asks nobody]
-#   CASSANDRA_PORT  [a free one]     CASSANDRA_HEAP [768m]
-#   CASSANDRA_DATA  where a server's data and log are [$ALMONER_CACHE/cassandra/NAME]
+#   ALMONER_CASSANDRA_SYNC  batch|periodic [batch]: whether an acknowledged write is in the commit log's file (batch), or
+#                           will be within ten seconds (periodic)
+#   ALMONER_CASSANDRA_AUTH  1: asks for credentials; cassandra/cassandra are good [empty: asks nobody]
+#   ALMONER_CASSANDRA_PORT  [a free one]     ALMONER_CASSANDRA_HEAP [768m]
+#   ALMONER_CASSANDRA_DATA  where a server's data and log are [.run/cassandra-NAME]
 set -euo pipefail
 
 VERSION=5.0.9
-cache=${ALMONER_CACHE:-$(cd "$(dirname "$0")/../.." && pwd)/.cache}
-jars=$cache/cassandra-$VERSION
-data=${CASSANDRA_DATA:-$cache/cassandra/${2:-main}}
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+jars=${ALMONER_CACHE:-$repository/.cache}/cassandra-$VERSION
+data=${ALMONER_CASSANDRA_DATA:-$repository/.run/cassandra-${2:-main}}
 log=$data/server.log
 
 pid() { cat "$data/pid" 2>/dev/null || true; }
@@ -49,11 +50,11 @@ X
 }
 
 configure() {
-    local sync=${CASSANDRA_SYNC:-batch} auth=AllowAllAuthenticator
-    [ -n "${CASSANDRA_AUTH:-}" ] && auth=PasswordAuthenticator
+    local sync=${ALMONER_CASSANDRA_SYNC:-batch} auth=AllowAllAuthenticator
+    [ -n "${ALMONER_CASSANDRA_AUTH:-}" ] && auth=PasswordAuthenticator
     mkdir -p "$data/conf"
     # A server that comes back has the ports that it had.
-    [ -e "$data/ports" ] || echo "${CASSANDRA_PORT:-$(free_port)} $(free_port)" >"$data/ports"
+    [ -e "$data/ports" ] || echo "${ALMONER_CASSANDRA_PORT:-$(free_port)} $(free_port)" >"$data/ports"
     read -r port storage <"$data/ports"
     cat >"$data/conf/logback.xml" <<X
 <configuration><appender name="out" class="ch.qos.logback.core.ConsoleAppender"><encoder>
@@ -93,7 +94,7 @@ serve() {
     done
     # Compiled lightly, a server that lives for minutes is faster. In the foreground, or it closes its output before it
     # says that it is ready.
-    exec java "${open[@]}" -Xmx"${CASSANDRA_HEAP:-768m}" -Xms"${CASSANDRA_HEAP:-768m}" -Xss256k -XX:+UseG1GC \
+    exec java "${open[@]}" -Xmx"${ALMONER_CASSANDRA_HEAP:-768m}" -Xms"${ALMONER_CASSANDRA_HEAP:-768m}" -Xss256k -XX:+UseG1GC \
         -XX:MaxDirectMemorySize=256m -XX:+ExitOnOutOfMemoryError -XX:TieredStopAtLevel=1 \
         -Djava.net.preferIPv4Stack=true -Djdk.attach.allowAttachSelf=true -Dio.netty.tryReflectionSetAccessible=true \
         -Dcassandra-foreground=yes -Dcassandra.config="file://$data/conf/cassandra.yaml" \
@@ -130,6 +131,7 @@ end() {
 case ${1:-} in
     start) start ;;
     kill) end KILL ;;
-    stop) end TERM; rm -rf "$data" ;;
-    *) echo "usage: $0 start|kill|stop [NAME]" >&2; exit 2 ;;
+    stop) end TERM ;;
+    forget) end TERM; rm -rf "$data" ;;
+    *) echo "usage: $0 start|stop|kill|forget [NAME]" >&2; exit 2 ;;
 esac

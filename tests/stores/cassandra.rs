@@ -2,6 +2,7 @@
 //! out, and one line says so.
 
 use std::any::Any;
+use std::hash::BuildHasher;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Once};
@@ -52,6 +53,7 @@ pub fn options(server: SocketAddr, keyspace: &str) -> ScyllaOptions {
         tls: None,
         // Three others may have the machine.
         request_timeout: Duration::from_secs(30),
+        retries: true,
         speculative_after: None,
         in_flight_max: 128,
     }
@@ -68,7 +70,9 @@ impl Keyspace {
     pub fn unused(server: SocketAddr) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("almoner_{}_{next}", std::process::id());
+        // Another run may have had this process's number.
+        let run = std::collections::hash_map::RandomState::new().hash_one(next) % 10_000;
+        let name = format!("almoner_{}_{run}_{next}", std::process::id());
         Self { server, name }
     }
 
@@ -86,6 +90,10 @@ impl Keyspace {
         ScyllaStore::open(&self.options(), io()).unwrap()
     }
 
+    /// An instance of its own.
+    pub fn engine(&self) -> Engine {
+        engine_of(Arc::new(self.open()), None)
+    }
 
     /// Runs some CQL beside the store.
     pub fn cql(&self, text: &str) {
@@ -106,11 +114,12 @@ impl Drop for Keyspace {
 /// An engine in a keyspace of its own, if there is a server.
 pub fn cassandra() -> Option<Engine> {
     let keyspace = Keyspace::migrated(server()?);
-    Some(engine_of(keyspace.open(), Some(Box::new(keyspace))))
+    let store = Arc::new(keyspace.open());
+    Some(engine_of(store, Some(Box::new(keyspace))))
 }
 
-fn engine_of(store: ScyllaStore, keeper: Option<Box<dyn Any>>) -> Engine {
-    let store = Arc::new(store);
+/// An engine on this store, with what goes with it.
+pub fn engine_of(store: Arc<ScyllaStore>, keeper: Option<Box<dyn Any>>) -> Engine {
     let (read, kept) = (Arc::clone(&store), Arc::clone(&store));
     Engine {
         keeper: Arc::clone(&store) as Arc<dyn Letters>,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cassandra;
+mod cassandra_faults;
 mod contract;
 mod crash;
 mod faults;

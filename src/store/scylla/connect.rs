@@ -11,6 +11,7 @@ use scylla::errors::{
     ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError,
     MetadataError, NewSessionError, PrepareError,
 };
+use scylla::policies::retry::{DefaultRetryPolicy, FallthroughRetryPolicy, RetryPolicy};
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 use secrecy::{ExposeSecret, SecretString};
@@ -35,6 +36,8 @@ pub struct ScyllaOptions {
     pub tls: Option<Tls>,
     /// How long a request may take.
     pub request_timeout: Duration,
+    /// Whether the driver repeats by itself what may be repeated.
+    pub retries: bool,
     /// After so long a read is sent to a second node as well.
     pub speculative_after: Option<Duration>,
     /// The most requests under way.
@@ -126,6 +129,17 @@ pub enum OpenError {
     Server(String),
 }
 
+impl OpenError {
+    /// Whether time alone may cure it.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Locked | Self::Server(_)
+        )
+    }
+}
+
 impl From<ExecutionError> for OpenError {
     fn from(error: ExecutionError) -> Self {
         Self::Server(error.to_string())
@@ -205,7 +219,13 @@ pub(super) fn reading(options: &ScyllaOptions) -> ExecutionProfileHandle {
 }
 
 fn profile(options: &ScyllaOptions) -> scylla::client::execution_profile::ExecutionProfileBuilder {
+    let retries: Arc<dyn RetryPolicy> = if options.retries {
+        Arc::new(DefaultRetryPolicy::new())
+    } else {
+        Arc::new(FallthroughRetryPolicy::new())
+    };
     ExecutionProfile::builder()
+        .retry_policy(retries)
         .request_timeout(Some(options.request_timeout))
         .consistency(Consistency::LocalQuorum)
         .serial_consistency(Some(SerialConsistency::LocalSerial))

@@ -1,0 +1,32 @@
+//! `almoner migrate`: makes what the service needs and does not make by itself.
+
+mod store;
+
+use super::{CommandError, ConfigFile, print};
+use crate::config::Config;
+
+/// Makes what is missing, one step after another. It can be run again, before each start and beside running instances.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Example: almoner migrate --config config/almoner.toml")]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// One of the things that are made: what was found and done, for a person.
+type Step = fn(&Config) -> Result<String, CommandError>;
+
+/// All of them, in their order.
+const STEPS: &[Step] = &[store::make_tables];
+
+/// Runs the command.
+///
+/// # Errors
+/// The configuration is wrong, or something could not be made; what was made before stays.
+pub fn run(args: Args) -> Result<(), CommandError> {
+    let config = args.config.load()?.config;
+    for step in STEPS {
+        print(&step(&config)?)?;
+    }
+    Ok(())
+}
