@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cassandra;
+mod cassandra_crash;
+mod cassandra_cuts;
 mod cassandra_faults;
 mod contract;
 mod crash;
