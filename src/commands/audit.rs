@@ -38,6 +38,7 @@ pub struct Args {
 /// There are findings, or it could not run.
 pub fn run(args: Args) -> Result<(), CommandError> {
     let config = args.config.load()?.config;
+    super::needs_sqlite(&config, "almoner audit")?;
     let since_ms = args.since.map(Timestamp::as_millisecond);
     let report = audit(&config, since_ms)
         .map_err(|error| CommandError::CouldNotRun(problem(error, &config)))?;

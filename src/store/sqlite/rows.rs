@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::codes::Code;
+use crate::store::codes::Code;
 
 /// The columns of a donation, in the order in which [`donation`] reads them: the first 19.
 macro_rules! donation_columns {
