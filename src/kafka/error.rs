@@ -17,7 +17,9 @@ pub enum KafkaError {
         detail: String,
     },
     /// The broker has no such topic.
-    #[error("the topic {topic:?} does not exist: create it, or correct kafka.topics.{role}")]
+    #[error(
+        "the topic {topic:?} does not exist: make it (almoner migrate), or correct kafka.topics.{role}"
+    )]
     TopicMissing {
         /// Its name.
         topic: String,

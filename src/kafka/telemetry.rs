@@ -50,6 +50,11 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Cuts of dead letters that were larger than the broker takes",
     ),
+    Metric::gauge(
+        TROUBLE,
+        &["doing"],
+        "1 while this does not work: connect, requests, outcomes, dead_letters, forwards, campaigns",
+    ),
     Metric::gauge(PRODUCER_QUEUE, &[], "Records that wait in the producer"),
     Metric::counter(
         CAMPAIGN_RECORDS,
@@ -68,6 +73,7 @@ pub(super) const PUBLISHED: &str = "almoner_kafka_published_total";
 pub(super) const PUBLISH_FAILURES: &str = "almoner_kafka_publish_failures_total";
 pub(super) const LETTERS_CUT: &str = "almoner_kafka_dead_letters_cut_total";
 pub(super) const PRODUCER_QUEUE: &str = "almoner_kafka_producer_queue_records";
+pub(super) const TROUBLE: &str = "almoner_kafka_trouble";
 pub(super) const CAMPAIGN_RECORDS: &str = "almoner_kafka_campaign_records_total";
 
 /// What librdkafka's statistics say that we show.

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use metrics::{Gauge, gauge};
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::time::Instant;
 
 use super::options::KafkaOptions;
+use super::telemetry::TROUBLE;
 
 /// A trouble whose reason changes is said again after so long at the soonest.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -32,6 +34,15 @@ pub enum Doing {
 }
 
 impl Doing {
+    const ALL: [Self; 6] = [
+        Self::Connect,
+        Self::Requests,
+        Self::Outcomes,
+        Self::DeadLetters,
+        Self::Forwards,
+        Self::Campaigns,
+    ];
+
     /// Its name, as it is shown.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -78,6 +89,7 @@ pub struct Troubles {
     open: Mutex<BTreeMap<Doing, Open>>,
     /// How many are open: success, which is frequent, need not take the lock.
     count: AtomicUsize,
+    gauges: [Gauge; Doing::ALL.len()],
 }
 
 struct Open {
@@ -92,6 +104,11 @@ impl Troubles {
             names: options.clone(),
             open: Mutex::default(),
             count: AtomicUsize::new(0),
+            gauges: Doing::ALL.map(|doing| {
+                let gauge = gauge!(TROUBLE, "doing" => doing.name());
+                gauge.set(0);
+                gauge
+            }),
         }
     }
 
@@ -123,6 +140,7 @@ impl Troubles {
         let mut open = self.open();
         if let Some(ended) = open.remove(&doing) {
             self.count.store(open.len(), Ordering::Relaxed);
+            self.gauges[doing as usize].set(0);
             let lasted_s = ended.since.elapsed().as_secs();
             tracing::info!(target: "almoner::kafka", "{} works again, after {lasted_s} s", doing.name());
         }
@@ -147,6 +165,7 @@ impl Troubles {
             );
         }
         self.count.store(open.len(), Ordering::Relaxed);
+        self.gauges[doing as usize].set(1);
     }
 
     fn open(&self) -> MutexGuard<'_, BTreeMap<Doing, Open>> {

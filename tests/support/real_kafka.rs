@@ -75,8 +75,13 @@ pub fn own_options(address: &str) -> KafkaOptions {
 pub fn make_topics(options: &KafkaOptions, partitions: impl Fn(&str) -> u16) {
     let topics = options.topics.by_role().map(|(role, name)| {
         let count = i32::from(partitions(role));
-        NewTopic::new(name, count, TopicReplication::Fixed(1))
-            .set("message.timestamp.type", "LogAppendTime")
+        let topic = NewTopic::new(name, count, TopicReplication::Fixed(1))
+            .set("message.timestamp.type", "LogAppendTime");
+        match role {
+            // Larger than what we write: what is too large for the dead letters comes from somewhere.
+            "requests" => topic.set("max.message.bytes", "16777216"),
+            _ => topic,
+        }
     });
     let admin = admin(&options.bootstrap_servers);
     let answers = block_on(admin.create_topics(&topics, &AdminOptions::new()));

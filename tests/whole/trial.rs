@@ -24,7 +24,7 @@ pub struct Trial {
 impl Trial {
     /// A gateway with these arguments and nobody who has given yet.
     pub fn new(gateway_args: &[&str]) -> Self {
-        Self::on(Broker::start(PARTITIONS), gateway_args)
+        Self::on(Broker::usual(PARTITIONS), gateway_args)
     }
 
     /// The same on this broker.

@@ -170,6 +170,10 @@ impl ConsumerContext for GroupEvents {
                 Change::Revoke => Event::Revoke(partitions),
             });
         }
+        // Without partitions nothing is committed, which would show it.
+        if change == Change::Assign && list.count() == 0 {
+            self.status.troubles().end(Doing::Requests);
+        }
         if self.is_closing() {
             self.close(client);
         }

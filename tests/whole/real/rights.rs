@@ -1,6 +1,7 @@
 //! Rights at the broker are taken away while the service runs: it says which, and goes on once they are back.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::troubles::{wait_for_none, wait_for_trouble};
 use crate::real_kafka::kafka_sh;
@@ -9,6 +10,9 @@ use crate::trial::Trial;
 
 /// Kafka's port for users with a password stands so far from the one for everybody.
 const SASL_PORT_OFFSET: u16 = 2;
+
+/// Longer than a session of the group.
+const BEYOND_THE_SESSION: Duration = Duration::from_secs(8);
 
 /// A right of ours, as kafka-acls takes it.
 struct Right<'a> {
@@ -84,6 +88,10 @@ fn a_right_that_is_taken_away_is_named_and_given_back_it_goes_on_by_itself() {
         trial.crowd.give(20);
         trial.crowd.give_garbage();
         wait_for_trouble(&mut instance, doing, reason);
+        if doing == &"requests" {
+            // The group gives it up meanwhile, and its lease runs out.
+            std::thread::sleep(BEYOND_THE_SESSION);
+        }
         right.grant();
         trial.wait_settled();
         wait_for_none(&instance);

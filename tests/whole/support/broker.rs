@@ -78,6 +78,14 @@ impl Broker {
         }
     }
 
+    /// The real broker where there is one, else a mock cluster.
+    pub fn usual(partitions: u32) -> Self {
+        match real_kafka::address() {
+            Some(_) => Self::real(partitions).unwrap(),
+            None => Self::start(partitions),
+        }
+    }
+
     /// The real broker, if there is one, with topics of its own.
     pub fn real(partitions: u32) -> Option<Self> {
         let address = real_kafka::address_or_say()?;

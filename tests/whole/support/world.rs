@@ -29,7 +29,7 @@ pub struct World {
 impl World {
     /// A gateway with these arguments, and a broker with its topics.
     pub fn new(gateway_args: &[&str]) -> Self {
-        Self::on(Broker::start(PARTITIONS), gateway_args)
+        Self::on(Broker::usual(PARTITIONS), gateway_args)
     }
 
     /// The same on this broker.
