@@ -13,6 +13,9 @@ pub type Fate = String;
 /// Inputs whose fate was new, beyond which no more are kept.
 const KEPT_MAX: usize = 4096;
 
+/// Reads one input.
+pub type Reading = dyn Fn(&[u8]) -> Fate;
+
 /// One thing that reads bytes from outside.
 pub struct Target {
     /// Inputs beside the corpus to begin with.
@@ -26,7 +29,7 @@ pub struct Target {
     /// Fates that must have been met, by how they begin: a target that reaches none of them tests nothing.
     pub reaches: &'static [&'static str],
     /// Gives an input to what is tested, and panics where a property does not hold.
-    pub read: Box<dyn Fn(&[u8]) -> Fate>,
+    pub read: Box<Reading>,
 }
 
 impl Target {

@@ -74,7 +74,7 @@ fn target(runtime: &Runtime, input: &[u8]) -> Fate {
     let Some(request) = request(input) else {
         return "no request".into();
     };
-    let is_api = listener % 2 == 0;
+    let is_api = listener.is_multiple_of(2);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let answer = runtime.block_on(async {
         let (api, _running) = fuzz::api(Arc::new(Nothing::default()), WaitLimits::default());

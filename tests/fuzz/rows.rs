@@ -112,7 +112,7 @@ fn numbered(n: u8) -> Arc<Donation> {
     donation.place.offset = n.into();
     donation.shard_offset = n.into();
     donation.recorded_at_ms = NOW_MS - 1_000 + i64::from(n);
-    donation.trace = (n % 2 == 0).then(|| {
+    donation.trace = n.is_multiple_of(2).then(|| {
         Arc::new(Trace {
             traceparent: Some("00-1".into()),
             correlation_id: None,
