@@ -1,10 +1,13 @@
 //! The commands of the binary, one a file, and what they have in common: how they fail and how they print.
 
 pub mod audit;
+pub mod backup;
 pub mod config;
 pub mod demo;
 pub mod dlq;
 pub mod gateway_sim;
+pub mod health;
+pub mod migrate;
 pub mod offsets;
 pub mod run;
 

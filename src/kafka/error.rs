@@ -34,6 +34,11 @@ pub enum KafkaError {
         /// What it said.
         detail: String,
     },
+    /// The broker answers, but not this. librdkafka's mock cluster is such a one.
+    #[error(
+        "the broker did not say how the topics are set: it is too old, too slow, or no Apache Kafka"
+    )]
+    SettingsUnsaid,
     /// A client option that contradicts what no donation may be lost without.
     #[error("kafka.client.{key} = {theirs:?} cannot be: it must be {ours:?}, {why}; remove it")]
     Contradicts {

@@ -77,6 +77,13 @@ struct Statistics {
     msg_cnt: u64,
     #[serde(default)]
     topics: HashMap<String, TopicStatistics>,
+    #[serde(default)]
+    brokers: HashMap<String, BrokerStatistics>,
+}
+
+#[derive(Deserialize)]
+struct BrokerStatistics {
+    state: String,
 }
 
 #[derive(Deserialize)]
@@ -121,11 +128,12 @@ impl ClientMetrics {
         }
     }
 
-    /// The lag of each partition of `topic` that is read; a partition that is not ours any more shows none.
+    /// The lag of each partition of `topic` that is read; a partition that is not ours any more shows none. The answer is
+    /// whether we are connected to a broker.
     #[expect(clippy::cast_precision_loss, reason = "a gauge is an f64")]
-    pub(super) fn lag(&self, topic: &str, statistics_json: &[u8]) {
+    pub(super) fn lag(&self, topic: &str, statistics_json: &[u8]) -> bool {
         let Ok(mut statistics) = serde_json::from_slice::<Statistics>(statistics_json) else {
-            return;
+            return false;
         };
         let partitions = statistics
             .topics
@@ -150,5 +158,9 @@ impl ClientMetrics {
                     .set(lag as f64);
             }
         }
+        statistics
+            .brokers
+            .values()
+            .any(|broker| broker.state == "UP")
     }
 }
