@@ -50,6 +50,11 @@ pub enum Command {
         after_help = "Example: almoner backup --config config/almoner.toml /backups/2026-11-21"
     )]
     Backup(commands::backup::Args),
+    /// Make anew what donations are found by in ScyllaDB.
+    ///
+    /// For a cluster that lost power everywhere at once: what conditional writes wrote is there, and the lists beside it may
+    /// lack their last seconds. It reads every donation, changes nothing that is whole, and can run beside the service.
+    Rebuild(commands::rebuild::Args),
     /// Show the dead letters that were too large for the broker and are kept whole.
     Dlq(commands::dlq::Args),
     /// Accept that requests left the log before they were read.

@@ -9,6 +9,7 @@ pub mod gateway_sim;
 pub mod health;
 pub mod migrate;
 pub mod offsets;
+pub mod rebuild;
 pub mod run;
 
 use std::error::Error;

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Migrate(args) => commands::migrate::run(args),
         Command::Audit(args) => commands::audit::run(args),
         Command::Backup(args) => commands::backup::run(args),
+        Command::Rebuild(args) => commands::rebuild::run(args),
         Command::Dlq(args) => commands::dlq::run(args),
         Command::Offsets(args) => commands::offsets::run(args),
         Command::Config(args) => commands::config::run(args),

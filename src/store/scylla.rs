@@ -12,6 +12,7 @@ mod lanes;
 mod letters;
 mod lists;
 mod pending;
+mod rebuild;
 mod rows;
 mod schema;
 mod shards;
@@ -20,7 +21,7 @@ mod statements;
 pub(crate) mod telemetry;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use almoner_actors::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Cursor, DayTotal, Done, Dropped,
@@ -29,6 +30,7 @@ use almoner_actors::ports::{
 };
 use almoner_domain::campaign::{Campaign, CampaignChange};
 use almoner_domain::ids::{CampaignId, DonationId, Shard, UserId};
+use scylla::response::PagingState;
 use tokio::runtime::Handle;
 
 pub use self::connect::{OpenError, ScyllaOptions, Tls};
@@ -105,7 +107,8 @@ impl ScyllaStore {
     /// # Errors
     /// [`OpenError::Partitions`] where it is another one now.
     pub fn hold_to_partitions(&self, now: u32) -> Result<(), OpenError> {
-        let recorded = self.io.block_on(self.core.partitions(now))?;
+        let core = Arc::clone(&self.core);
+        let recorded = self.wait(async move { core.partitions(now).await })?;
         if recorded == now {
             Ok(())
         } else {
@@ -118,7 +121,8 @@ impl ScyllaStore {
     /// # Errors
     /// The store's.
     pub fn marks(&self) -> Result<Vec<ShardMark>, StoreError> {
-        self.io.block_on(self.core.marks())
+        let core = Arc::clone(&self.core);
+        self.wait(async move { core.marks().await })
     }
 
     /// An operator says that the log is another one: from now on sources are named with the next generation. Done is
@@ -135,15 +139,25 @@ impl ScyllaStore {
     /// # Errors
     /// The store's; a sum over 2^63 is one.
     pub fn campaign_days(&self) -> Result<Vec<DayTotal>, StoreError> {
-        self.io.block_on(self.core.day_totals())
+        let core = Arc::clone(&self.core);
+        self.wait(async move { core.day_totals().await })
     }
 
     /// Gives `each` every donation, each as it is at its own moment, in no order. Blocks.
     ///
     /// # Errors
     /// The store's.
-    pub fn each_donation(&self, each: impl FnMut(Recorded)) -> Result<(), StoreError> {
-        self.io.block_on(self.core.each_donation(each))
+    pub fn each_donation(&self, mut each: impl FnMut(Recorded)) -> Result<(), StoreError> {
+        let mut after = Some(PagingState::start());
+        while let Some(page) = after {
+            let core = Arc::clone(&self.core);
+            let (rows, next) = self.wait(async move { core.donation_page(page).await })?;
+            for row in rows {
+                each(*row.recorded()?);
+            }
+            after = next;
+        }
+        Ok(())
     }
 
     /// A user's donations that were recorded before this moment (milliseconds since 1970), the newest first. Blocks.
@@ -156,8 +170,8 @@ impl ScyllaStore {
         before_ms: i64,
         count: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
-        self.io
-            .block_on(self.core.by_user(user_id, before_ms, count))
+        let (core, user_id) = (Arc::clone(&self.core), user_id.clone());
+        self.wait(async move { core.by_user(&user_id, before_ms, count).await })
     }
 
     /// The kept dead letters, the oldest first. Blocks.
@@ -165,7 +179,40 @@ impl ScyllaStore {
     /// # Errors
     /// The store's.
     pub fn letters(&self) -> Result<Vec<KeptLetter>, StoreError> {
-        self.io.block_on(self.core.letters())
+        let core = Arc::clone(&self.core);
+        self.wait(async move { core.letters().await })
+    }
+
+    /// All that is recorded of a donation. Blocks.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn donation(&self, id: DonationId) -> Result<Option<Box<Recorded>>, StoreError> {
+        let core = Arc::clone(&self.core);
+        self.wait(async move { core.load(id).await })
+    }
+
+    /// Makes anew what donations are found by: after the cluster lost what it had not written yet. It can be repeated, and
+    /// done beside a running service. Says how many donations there are. Blocks.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn rebuild(&self) -> Result<u64, StoreError> {
+        let core = Arc::clone(&self.core);
+        self.wait(async move { core.rebuild().await })
+    }
+
+    /// Does the work on the I/O runtime, and waits for it with this thread, whatever runs on it.
+    fn wait<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (sender, answer) = mpsc::channel();
+        self.io.spawn(async move {
+            // The receiver waits below.
+            let _ = sender.send(work.await);
+        });
+        answer.recv().unwrap_or(Err(StoreError::Stopped))
     }
 
     fn push<T>(

@@ -213,6 +213,47 @@ fn rows_of_lists_that_the_donation_contradicts_do_not_count() {
 }
 
 #[test]
+fn lists_that_were_lost_are_made_anew() {
+    let keyspace = keyspace!();
+    let store = Arc::new(keyspace.open());
+    let engine = engine_of(Arc::clone(&store), None);
+    engine.claim(0);
+    let rows: Vec<_> = (1..=30)
+        .map(|n| match n % 3 {
+            0 => row_of(engine.accept(held(&donation(n), START_MS - i64::try_from(n).unwrap()))),
+            _ => engine.new_row(&donation(n)),
+        })
+        .collect();
+    for (n, row) in (1..).zip(rows).filter(|(n, _)| n % 3 == 1) {
+        engine.finish(finish_write(&donation(n), row, charged(NOON_S)));
+    }
+    let user = UserId::parse("user-7").unwrap();
+    let all = |engine: &Engine| {
+        let (mut open, mut recent) = (engine.unfinished(0), engine.recent(0, i64::MIN));
+        open.sort_by_key(|it| it.id);
+        recent.sort_by_key(|it| it.entry.id());
+        let of_user = store.by_user(&user, START_MS + 100, 5).unwrap();
+        (open, recent, engine.campaign_days(), of_user.len())
+    };
+    let whole = all(&engine);
+    assert_eq!((whole.0.len(), whole.1.len(), whole.3), (20, 30, 1));
+    for table in [
+        "arrival",
+        "pending",
+        "shard_hour",
+        "campaign_day_entry",
+        "donation_by_user",
+    ] {
+        keyspace.cql(&format!("TRUNCATE {}.{table}", keyspace.name));
+    }
+    let lost = all(&engine);
+    assert_eq!((lost.0.len(), lost.1.len(), lost.3), (0, 0, 0));
+    // By a process that knows nothing of what was written before.
+    assert_eq!(keyspace.open().rebuild(), Ok(30));
+    assert_eq!(all(&engine), whole);
+}
+
+#[test]
 fn the_lists_follow_what_moves() {
     let keyspace = keyspace!();
     let engine = keyspace.engine();

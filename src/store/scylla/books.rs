@@ -4,6 +4,7 @@
 use almoner_actors::ports::{Recorded, StoreError};
 use almoner_domain::ids::{DonationId, UserId};
 use futures::{StreamExt, TryStreamExt, stream};
+use scylla::response::PagingState;
 use uuid::Uuid;
 
 use super::core::Core;
@@ -63,17 +64,12 @@ impl Core {
         self.db.read(&self.db.statements.of_user, values).await
     }
 
-    /// Gives `each` every donation, each as it is at its own moment, in no order.
-    pub(super) async fn each_donation(
+    /// Some of all donations, in no order, from after a page on; and where the next page begins.
+    pub(super) async fn donation_page(
         &self,
-        mut each: impl FnMut(Recorded),
-    ) -> Result<(), StoreError> {
+        after: PagingState,
+    ) -> Result<(Vec<DonationRow>, Option<PagingState>), StoreError> {
         let every_donation = &self.db.statements.every_donation;
-        self.db
-            .each(every_donation, (), |row: DonationRow| {
-                each(*row.recorded()?);
-                Ok(())
-            })
-            .await
+        self.db.read_page(every_donation, after).await
     }
 }

@@ -283,8 +283,8 @@ pub(super) fn new_keyspace(options: &ScyllaOptions) -> String {
 
 #[cfg(feature = "scylla-tls")]
 fn with_tls(builder: SessionBuilder, tls: &Tls) -> Result<SessionBuilder, OpenError> {
-    let config = crate::gateway::tls(tls.ca_file.as_deref()).map_err(|why| {
-        let file = tls.ca_file.as_deref().unwrap_or_else(|| "".as_ref());
+    let config = crate::gateway::trust::tls(tls.ca_file.as_deref()).map_err(|why| {
+        let file = tls.ca_file.as_deref().unwrap_or(std::path::Path::new(""));
         OpenError::Tls(format!("[store.scylla] ca_file {} {why}", file.display()))
     })?;
     Ok(builder.tls_context(Some(Arc::new(config))))

@@ -10,6 +10,7 @@ use futures::TryStreamExt;
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
+use scylla::response::PagingState;
 use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
@@ -110,6 +111,25 @@ impl Db {
         R: for<'f, 'm> DeserializeRow<'f, 'm>,
     {
         Ok(self.read(statement, values).await?.into_iter().next())
+    }
+
+    /// One page of a read of any length, and where the next one begins.
+    pub(super) async fn read_page<R>(
+        &self,
+        statement: &PreparedStatement,
+        after: PagingState,
+    ) -> Result<(Vec<R>, Option<PagingState>), StoreError>
+    where
+        R: for<'f, 'm> DeserializeRow<'f, 'm>,
+    {
+        let page = self.session.execute_single_page(statement, (), after);
+        let (result, next) = page.await.map_err(unanswered)?;
+        let rows = result.into_rows_result().map_err(unreadable)?;
+        let rows = rows.rows::<R>().map_err(unreadable)?;
+        let rows = rows
+            .map(|row| row.map_err(unreadable))
+            .collect::<Result<_, _>>()?;
+        Ok((rows, next.into_paging_control_flow().continue_value()))
     }
 
     /// Gives `each` every row of a read of any length, page after page.

@@ -8,8 +8,8 @@ use almoner_actors::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, FinishWrite, Finished, FirstState, Pending,
     Recorded, RowId, StoreError,
 };
-use almoner_domain::donation::{PendingKind, State};
-use almoner_domain::ids::DonationId;
+use almoner_domain::donation::{Donation, PendingKind, State};
+use almoner_domain::ids::{DonationId, Shard};
 use futures::try_join;
 
 use super::core::Core;
@@ -41,7 +41,7 @@ impl Core {
             }),
             _ => None,
         };
-        try_join!(self.list(write), async {
+        try_join!(self.list(write.shard, &write.donation), async {
             match &pending {
                 Some(key) => self.put_pending(key).await,
                 None => Ok(()),
@@ -76,16 +76,14 @@ impl Core {
         Err(lost)
     }
 
-    /// What the new donation is found by, before it is there.
-    async fn list(&self, write: &AcceptWrite) -> Result<(), StoreError> {
-        let donation = &*write.donation;
+    /// What a donation is found by, as long as it is there.
+    pub(super) async fn list(&self, shard: Shard, donation: &Donation) -> Result<(), StoreError> {
         let (id, user_id) = (donation.request.id.as_uuid(), &donation.request.user_id);
         let recorded_at_ms = donation.recorded_at_ms;
         let row = row_of(donation.request.id).0;
         let slot = Series::Arrivals.slot_of(recorded_at_ms);
-        self.list_hour(write.shard, Series::Arrivals, slot.hour)
-            .await?;
-        let shard = write.shard.0.cast_signed();
+        self.list_hour(shard, Series::Arrivals, slot.hour).await?;
+        let shard = shard.0.cast_signed();
         let arrival = (shard, slot.hour, slot.slot, recorded_at_ms, row, id);
         let month = super::books::month_of(recorded_at_ms);
         let of_user = (user_id.as_str(), month, recorded_at_ms, row, id);
