@@ -77,6 +77,15 @@ impl Cluster {
         self.join_as(format!("instance-{}", self.joined), open_max);
     }
 
+    /// The same, with more configuration.
+    pub fn join_with(&mut self, env: &[(&'static str, &str)], open_max: u64) {
+        let common = self.env.len();
+        let more = env.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        self.env.extend(more);
+        self.join(open_max);
+        self.env.truncate(common);
+    }
+
     /// The same with an id that another one had.
     pub fn join_as(&mut self, id: String, open_max: u64) {
         let network = Proxy::calm(self.trial.world.gateway.addr());
@@ -155,8 +164,8 @@ impl Cluster {
                     .find(|at_ms| *at_ms > thawed_ms)
             },
         );
-        let carried = member.network.carried_at_ms();
-        let disowned: Vec<_> = carried
+        let posted = member.network.posted_at_ms();
+        let disowned: Vec<_> = posted
             .iter()
             .filter(|at_ms| (thawed_ms..back_ms).contains(at_ms))
             .collect();
@@ -169,27 +178,35 @@ impl Cluster {
 
     /// People give so many more, never more than `open_max` of them unanswered at a time.
     pub fn give(&mut self, count: u64, open_max: u64) {
-        let until = self.given + count;
-        self.give_while(open_max, |given| given < until);
+        self.give_up_to(self.given + count, open_max);
+    }
+
+    /// The same, until so many were given in all.
+    pub fn give_up_to(&mut self, total: u64, open_max: u64) {
+        self.give_while(open_max, |given| given < total);
     }
 
     /// The same, as long as this holds of how many requests were given.
     pub fn give_while(&mut self, open_max: u64, mut goes_on: impl FnMut(u64) -> bool) {
         let mut patience = crate::support::Patience::new();
         while goes_on(self.given) {
-            let open = self.trial.crowd.unanswered(&self.trial.follower.seen());
-            let room = open_max.saturating_sub(open).min(50);
-            if room < 10 {
-                assert!(
-                    !patience.is_over(self.trial.follower.count()),
-                    "nobody is answered any more"
-                );
-                std::thread::sleep(LOOK_EVERY);
-                continue;
-            }
-            self.trial.crowd.give(room as usize);
-            self.given += room;
+            self.give_some(open_max);
+            assert!(
+                !patience.is_over(self.trial.follower.count()),
+                "nobody is answered any more"
+            );
         }
+    }
+
+    /// People give as long as there is room; else a moment passes.
+    pub fn give_some(&mut self, open_max: u64) {
+        let open = self.trial.crowd.unanswered(&self.trial.follower.seen());
+        let room = open_max.saturating_sub(open).min(50);
+        if room < 10 {
+            return std::thread::sleep(LOOK_EVERY);
+        }
+        self.trial.crowd.give(room as usize);
+        self.given += room;
     }
 
     /// People give until this one has taken shards over, and is given no more of them.

@@ -53,12 +53,11 @@ fn instances_are_killed_frozen_stopped_and_joined_and_every_promise_is_kept() {
         .take(TROUBLES.len() * rounds as usize);
     let pause = requests / (rounds * TROUBLES.len() as u64 + 1);
     let mut unplanned = 0;
-    for trouble in troubles {
-        cluster.give(pause, OPEN_MAX);
+    for (trouble, nth) in troubles.zip(1..) {
+        cluster.give_up_to(nth * pause, OPEN_MAX);
         unplanned += befall(&mut cluster, *trouble);
     }
-    let left = requests.saturating_sub(cluster.given);
-    cluster.give(left, OPEN_MAX);
+    cluster.give_up_to(requests, OPEN_MAX);
     cluster.trial.wait_settled();
     cluster.stop_all();
     let facts = cluster.trial.assert_kept_at_rest();

@@ -69,7 +69,7 @@ struct Direction {
     weather: Weather,
     pieces: AtomicU64,
     mishaps: AtomicU64,
-    carried_at_ms: Mutex<Vec<i64>>,
+    posted_at_ms: Mutex<Vec<i64>>,
 }
 
 /// How a connection ends.
@@ -100,7 +100,7 @@ impl Proxy {
             weather,
             pieces: AtomicU64::new(0),
             mishaps: AtomicU64::new(0),
-            carried_at_ms: Mutex::default(),
+            posted_at_ms: Mutex::default(),
         };
         let network = Arc::new(Network {
             gateway,
@@ -146,10 +146,10 @@ impl Proxy {
         self.addr
     }
 
-    /// When it was given something to carry to the server. Wall clock, milliseconds since 1970.
-    pub fn carried_at_ms(&self) -> Vec<i64> {
-        let carried = &self.network.there.carried_at_ms;
-        carried
+    /// When it was given requests to carry that may move money. Wall clock, milliseconds since 1970.
+    pub fn posted_at_ms(&self) -> Vec<i64> {
+        let posted = &self.network.there.posted_at_ms;
+        posted
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -204,9 +204,11 @@ impl Network {
             let Ok(length @ 1..) = from.read(&mut piece).await else {
                 return End::Closed;
             };
-            let carried = direction.carried_at_ms.lock();
-            let now_ms = Timestamp::now().as_millisecond();
-            carried.unwrap_or_else(PoisonError::into_inner).push(now_ms);
+            if piece.starts_with(b"POST ") {
+                let now_ms = Timestamp::now().as_millisecond();
+                let posted = direction.posted_at_ms.lock();
+                posted.unwrap_or_else(PoisonError::into_inner).push(now_ms);
+            }
             let number = direction.pieces.fetch_add(1, Ordering::SeqCst);
             let befalls = direction.weather.befalls(self.dice(direction, number));
             direction
