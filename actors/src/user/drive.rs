@@ -302,6 +302,7 @@ impl User {
             permit: Permit {
                 lease: Arc::clone(&self.shard.lease),
                 permitted_at_boot_ms,
+                send_deadline_ms,
             },
             reply: Reply::new(reply_to, active.id, active.progress.send),
         });
