@@ -57,6 +57,12 @@ contract() {
     python=$(python_with tests/contract/requirements.txt) && "$python" -B tests/contract/check.py
 }
 
+# What docker/ has, as far as it can be tried without a daemon.
+docker_files() {
+    local python
+    python=$(python_with tests/docker/requirements.txt) && tests/docker/check.sh "$built" "$python"
+}
+
 stripe_mock() {
     local addr said result=0
     addr=$(tests/outside/stripe_mock.sh start) || return
@@ -124,6 +130,8 @@ step judges "python3 go" "Stripe's own client and published schema judge the gat
     env ALMONER_BIN="$built/almoner" tests/outside/run.sh
 step stripe "python3 go" "stripe-mock judges what our gateway client sends" \
     stripe_mock
+step docker "python3 go" "the image and the cluster of docker/ are what the binary and the judges expect" \
+    docker_files
 step examples "python3" "the README's examples publish to a running service and get their answers" \
     examples
 # By name alone.
