@@ -209,7 +209,7 @@ impl Router {
             return;
         }
         self.ticking.passivated_at_ms = boot_ms;
-        let window_ms = self.world.settings.duplicate_window_ms;
+        let window_ms = self.world.settings.window_kept_ms;
         let users = self
             .slots
             .passivate(shard.stream_ms.get(), window_ms, boot_ms);
