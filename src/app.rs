@@ -38,8 +38,9 @@ use crate::kafka::consumer::{Consumer, Prepared};
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::{KafkaOptions, Topics};
 use crate::kafka::outcomes::KafkaOutcomes;
+use crate::kafka::topics::layout::{self, Layout};
 use crate::kafka::topics::{self, METADATA_WITHIN};
-use crate::store::sqlite::{BooksError, OpenError, SqliteStore};
+use crate::store::{OpenError, ReadError, ServiceStore};
 
 /// How long the campaigns that the topic holds may take to be read.
 const CAMPAIGNS_WITHIN: Duration = Duration::from_secs(600);
@@ -78,7 +79,7 @@ pub enum StartError {
     NewLog(#[from] StoreError),
     /// The store did not say how far it knows the log.
     #[error(transparent)]
-    Marks(#[from] BooksError),
+    Marks(#[from] ReadError),
 }
 
 /// The runtimes of a process: one for all I/O but the gateway's, and an arbiter for each core, whose actors' I/O runs on
@@ -139,7 +140,7 @@ pub struct App {
     /// What the actors share.
     pub world: Arc<World>,
     /// The store, for whoever reads beside the actors.
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<ServiceStore>,
     /// What a person must know of.
     pub alarms: UnboundedReceiver<Alarm>,
     gateway: Arc<StripeGateway>,
@@ -159,7 +160,7 @@ impl App {
         runtimes: &Runtimes,
     ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Arc::new(SqliteStore::open(&config.store.path)?);
+        let store = Arc::new(ServiceStore::open(&config.store, runtimes.io.handle())?);
         tracing::debug!("the store is open");
         let gateway_options = gateway_options(config);
         let io = runtimes.gateway.handle().clone();
@@ -185,6 +186,7 @@ impl App {
         let letters = Arc::clone(&store) as Arc<dyn Letters>;
         let outcomes = Arc::new(KafkaOutcomes::start(&kafka, letters)?);
         tracing::debug!("the topics are checked");
+        say_dangers(runtimes, &kafka, topic_layout(config));
         let campaigns = read_campaigns(&kafka, &store, &outcomes)?;
         let prepared = Prepared::new(&kafka)?;
 
@@ -239,10 +241,26 @@ pub fn start_actors(world: &Arc<World>, runtimes: &Runtimes, topic: Arc<str>) ->
     ShardIntake::new(Arc::clone(world), arbiters, gateway, topic)
 }
 
+/// Says what is dangerous in the topics' settings, beside the start, which does not wait for it.
+fn say_dangers(runtimes: &Runtimes, kafka: &KafkaOptions, layout: Layout) {
+    let kafka = kafka.clone();
+    runtimes
+        .io
+        .spawn_blocking(move || match layout::find(&kafka, METADATA_WITHIN) {
+            Ok(found) => {
+                for danger in layout::dangers(&found, &layout) {
+                    tracing::warn!("{danger}");
+                }
+            }
+            Err(error @ KafkaError::SettingsUnsaid) => tracing::info!("{error}"),
+            Err(error) => tracing::warn!("the topics' settings could not be checked: {error}"),
+        });
+}
+
 /// Campaigns are known before the first donation is judged.
 fn read_campaigns(
     kafka: &KafkaOptions,
-    store: &Arc<SqliteStore>,
+    store: &Arc<ServiceStore>,
     outcomes: &Arc<KafkaOutcomes>,
 ) -> Result<CampaignsReader, StartError> {
     let (sender, caught_up) = mpsc::channel();
@@ -258,6 +276,21 @@ fn read_campaigns(
     match caught_up.recv_timeout(CAMPAIGNS_WITHIN) {
         Ok(()) if reader.caught_up() => Ok(reader),
         _ => Err(StartError::Campaigns(CAMPAIGNS_WITHIN)),
+    }
+}
+
+/// What the configuration says of how the topics are meant to be.
+#[must_use]
+pub fn topic_layout(config: &Config) -> Layout {
+    let layout = &config.kafka.layout;
+    let some = |count: u16| Some(count).filter(|count| *count > 0);
+    Layout {
+        partitions: layout.partitions,
+        replication_factor: some(layout.replication_factor),
+        min_insync_replicas: some(layout.min_insync_replicas),
+        retention: Duration::from_secs(layout.retention_s),
+        dead_letters_retention: Duration::from_secs(layout.dead_letters_retention_s),
+        outage_max: Duration::from_secs(layout.outage_s),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The store in one SQLite database: rows appended by one writer with group commit, readers beside it, and a
 //! projection for reading by user and by campaign.
 
+mod backup;
 mod batch;
 mod books;
 mod campaigns;
-mod codes;
 mod folder;
 mod inbox;
 mod keys;
@@ -35,6 +35,7 @@ use almoner_domain::ids::{CampaignId, DonationId, Shard};
 use rusqlite::ErrorCode;
 use tokio::sync::watch;
 
+pub use self::backup::{Backup, BackupError, back_up};
 pub use self::books::{Books, BooksError, DayDifference, Page, Total, Totals};
 use self::folder::{FileId, Folder};
 use self::inbox::Inbox;

@@ -2,6 +2,8 @@
 //! process, and goes on where it was killed; and an instance whose log and store do not belong together.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod backup;
+mod cassandra;
 mod demo;
 mod letters;
 mod losses;

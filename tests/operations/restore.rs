@@ -1,12 +1,12 @@
 //! An older copy of the data folder is restored, and the gateway's keys of what was done since are dead.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use almoner::app::StartFlags;
 use almoner::audit::Finding;
 use almoner::kafka::positions::Position;
+use almoner::store::sqlite::back_up;
 use almoner_actors::world::Alarm;
 use almoner_domain::donation::State;
 use almoner_domain::ids::Shard;
@@ -26,14 +26,6 @@ const NEW_LOG: StartFlags = StartFlags {
     after_restore: false,
     new_log: true,
 };
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
-}
 
 /// Ten donations, two of which decline; and one that looks like a double and is held.
 fn before() -> Vec<Request> {
@@ -57,12 +49,12 @@ fn restored() -> World {
     world.publish(&before());
     world.run(PLAIN, 12, 1);
     let copied = world.place("copy");
-    copy(world.store(), &copied);
+    back_up(world.store(), &copied).unwrap();
     world.publish(&after());
     world.run(PLAIN, 22, 0);
     assert!(world.audit().is_ok());
     fs::remove_dir_all(world.store()).unwrap();
-    copy(&copied, world.store());
+    fs::rename(&copied, world.store()).unwrap();
     world.gateway_clock.advance(Duration::from_secs(25 * 3_600));
     assert_eq!(world.states().len(), 12);
     world

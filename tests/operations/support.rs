@@ -143,6 +143,11 @@ impl Instance {
         log.iter().filter(has).cloned().collect()
     }
 
+    /// Where it is asked.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Status and body of a page of the admin listener.
     pub fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.admin).unwrap();

@@ -13,6 +13,8 @@ use crate::script::Weather;
 
 /// Nobody was there to take a partition: it is offered again.
 const GIVE_AGAIN_MS: i64 = 500;
+/// Before the gateway's list is read after a restore, what was sent before has arrived.
+const SETTLED_MS: i64 = 10 * 60_000;
 /// A handover that does not come to its end by itself is cut short.
 const HANDOVER_MAX_MS: i64 = 60_000;
 
@@ -91,6 +93,8 @@ pub(super) struct Group {
     started: u64,
     /// The store was replaced, and no process has started since.
     is_restoring: bool,
+    /// When that was, since the beginning.
+    restored_at_ms: i64,
 }
 
 impl Group {
@@ -105,6 +109,7 @@ impl Group {
             counter: 0,
             started: 0,
             is_restoring: false,
+            restored_at_ms: 0,
         };
         for slot in 0..weather.slots {
             group.start_process(slot);
@@ -207,6 +212,7 @@ impl Group {
             self.outside.broker.assign(partition, None, self.now_ms());
         }
         restore(&self.outside);
+        self.restored_at_ms = self.now_ms();
         if !std::mem::replace(&mut self.is_restoring, true) {
             self.later(back_after_ms, Action::AfterRestore);
         }
@@ -214,7 +220,8 @@ impl Group {
 
     /// The processes start once the store has learned what the gateway's list shows.
     fn after_restore(&mut self) {
-        if self.is_changed() || !catch_up(&self.outside) {
+        let is_settled = self.now_ms() - self.restored_at_ms >= SETTLED_MS;
+        if !is_settled || self.is_changed() || !catch_up(&self.outside) {
             return self.later(GIVE_AGAIN_MS, Action::AfterRestore);
         }
         self.is_restoring = false;
