@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use almoner::kafka::error::KafkaError;
 use almoner::kafka::options::KafkaOptions;
-use almoner::kafka::topics::layout::{Layout, dangers, find};
+use almoner::kafka::topics::dangers::dangers;
+use almoner::kafka::topics::found::find;
+use almoner::kafka::topics::layout::Layout;
 use almoner::kafka::topics::make::{Made, make};
 
 use crate::real_kafka::{self, alter};
