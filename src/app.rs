@@ -42,7 +42,7 @@ use crate::kafka::topics::dangers::dangers;
 use crate::kafka::topics::found::find;
 use crate::kafka::topics::layout::Layout;
 use crate::kafka::topics::{self, METADATA_WITHIN};
-use crate::store::sqlite::{BooksError, OpenError, SqliteStore};
+use crate::store::{OpenError, ReadError, ServiceStore};
 
 /// How long the campaigns that the topic holds may take to be read.
 const CAMPAIGNS_WITHIN: Duration = Duration::from_secs(600);
@@ -81,7 +81,7 @@ pub enum StartError {
     NewLog(#[from] StoreError),
     /// The store did not say how far it knows the log.
     #[error(transparent)]
-    Marks(#[from] BooksError),
+    Marks(#[from] ReadError),
 }
 
 /// The runtimes of a process: one for all I/O but the gateway's, and an arbiter for each core, whose actors' I/O runs on
@@ -142,7 +142,7 @@ pub struct App {
     /// What the actors share.
     pub world: Arc<World>,
     /// The store, for whoever reads beside the actors.
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<ServiceStore>,
     /// What a person must know of.
     pub alarms: UnboundedReceiver<Alarm>,
     gateway: Arc<StripeGateway>,
@@ -162,7 +162,7 @@ impl App {
         runtimes: &Runtimes,
     ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Arc::new(SqliteStore::open(&config.store.path)?);
+        let store = Arc::new(ServiceStore::open(&config.store, runtimes.io.handle())?);
         tracing::debug!("the store is open");
         let gateway_options = gateway_options(config);
         let io = runtimes.gateway.handle().clone();
@@ -262,7 +262,7 @@ fn say_dangers(runtimes: &Runtimes, kafka: &KafkaOptions, layout: Layout) {
 /// Campaigns are known before the first donation is judged.
 fn read_campaigns(
     kafka: &KafkaOptions,
-    store: &Arc<SqliteStore>,
+    store: &Arc<ServiceStore>,
     outcomes: &Arc<KafkaOutcomes>,
 ) -> Result<CampaignsReader, StartError> {
     let (sender, caught_up) = mpsc::channel();

@@ -12,6 +12,7 @@ mod finding;
 mod known;
 mod report;
 mod run;
+mod source;
 mod text;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub use books::BookSums;
 pub use finding::{Finding, Findings};
 pub use report::{AuditReport, Checked, CurrencyTotals, Open, OpenInState};
 pub use run::{CouldNotAudit, compare};
+pub use source::AuditedBooks;
 
 /// A comparison under way. It holds 40 bytes a donation, and of the gateway's charges only those that need explaining.
 #[derive(Default)]

@@ -34,6 +34,8 @@ pub enum Command {
     /// For health checks where there is neither a shell nor curl. Exit code 0: it is; 1: it is not, and why; 69: nobody
     /// answers.
     Health(commands::health::Args),
+    /// Make what the service needs: the tables of the store, and the topics.
+    Migrate(commands::migrate::Args),
     /// Hold the books against the gateway: every donation, movement and charge.
     ///
     /// Reads alone, so it can run beside the service. What is not finished is listed as open and is no difference. Exit
@@ -48,8 +50,11 @@ pub enum Command {
         after_help = "Example: almoner backup --config config/almoner.toml /backups/2026-11-21"
     )]
     Backup(commands::backup::Args),
-    /// Make what the service needs: the topics.
-    Migrate(commands::migrate::Args),
+    /// Make anew what donations are found by in ScyllaDB.
+    ///
+    /// For a cluster that lost power everywhere at once: what conditional writes wrote is there, and the lists beside it may
+    /// lack their last seconds. It reads every donation, changes nothing that is whole, and can run beside the service.
+    Rebuild(commands::rebuild::Args),
     /// Show the dead letters that were too large for the broker and are kept whole.
     Dlq(commands::dlq::Args),
     /// Accept that requests left the log before they were read.

@@ -9,6 +9,7 @@ pub mod gateway_sim;
 pub mod health;
 pub mod migrate;
 pub mod offsets;
+pub mod rebuild;
 pub mod run;
 
 use std::error::Error;
@@ -18,7 +19,22 @@ use std::path::PathBuf;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{ConfigErrors, Loaded, Sources, load, load_unchecked};
+use crate::config::{Config, ConfigErrors, Loaded, Sources, StoreKind, load, load_unchecked};
+
+/// Refuses what reads or copies SQLite's file, where the configuration names another store.
+///
+/// # Errors
+/// It does.
+fn needs_sqlite(config: &Config, command: &str) -> Result<(), CommandError> {
+    match config.store.kind {
+        StoreKind::Sqlite => Ok(()),
+        StoreKind::Scylla => {
+            let what = format!("{command} does not read ScyllaDB in this version");
+            let hint = "use the cluster's own tools: its snapshots, and cqlsh for its tables (src/store/scylla/schema.rs)";
+            Err(CommandError::CouldNotRun(Problem::new(what).hint(hint)))
+        }
+    }
+}
 
 /// Why a command failed. Its exit code tells a process manager what to do.
 #[derive(Debug, thiserror::Error)]

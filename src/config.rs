@@ -39,7 +39,7 @@ pub use process::{Level, Log, LogFormat, Shutdown};
 pub use reference::{example, page};
 pub use secret::Secret;
 pub use settings::Origin;
-pub use store::{Store, StoreKind};
+pub use store::{Retries, Scylla, Store, StoreKind};
 
 /// Everything that can be configured. `Config::default()` is what stands where nothing is said: it lacks the gateway's
 /// key alone.

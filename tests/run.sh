@@ -80,6 +80,17 @@ kafka() {
     return $result
 }
 
+# The store's contract, crashes and faults on a real CQL server.
+cassandra() {
+    local result=0
+    ALMONER_CASSANDRA=$(tests/services/cassandra.sh start) || return
+    export ALMONER_CASSANDRA
+    "${cargo_test[@]}" --no-fail-fast --test stores cassandra -- --test-threads=3 || result=1
+    tests/services/cassandra.sh forget
+    unset ALMONER_CASSANDRA
+    return $result
+}
+
 # TLS to the broker, in a build that has it: with the machine's own OpenSSL where its headers are, which saves
 # most of the time.
 tls() {
@@ -104,6 +115,8 @@ step tests "" "unit, property, contract, crash and product tests" \
     "${cargo_test[@]}" --no-fail-fast
 step kafka "java mvn" "the broker's part and the whole binary on a real Kafka" \
     kafka
+step cassandra "java mvn python3" "the store on a real Apache Cassandra" \
+    cassandra
 step fuzz "" "what reads bytes from outside goes on reading" \
     env CARGO_TEST="${cargo_test[*]}" tests/fuzz.sh 60
 step contract "python3" "another language reads and writes the same messages" \

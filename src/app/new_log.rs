@@ -7,12 +7,13 @@ use super::StartError;
 use super::read_on::mark;
 use crate::kafka::options::KafkaOptions;
 use crate::kafka::positions::{Position, Positions};
-use crate::store::sqlite::{ShardMark, SqliteStore};
+use crate::store::ServiceStore;
+use crate::store::sqlite::ShardMark;
 use crate::store::wait::answered;
 
 /// Blocks; broken off, it is begun anew. Done before, it changes nothing: the flag may stay where it is.
 pub(super) fn begin(
-    store: &SqliteStore,
+    store: &ServiceStore,
     kafka: &KafkaOptions,
     partitions: u32,
 ) -> Result<(), StartError> {
@@ -44,7 +45,7 @@ fn is_another_log(now: &[Position], marks: &[ShardMark]) -> bool {
 
 /// The group first: that the marks are of another log still shows then.
 fn read_whole(
-    store: &SqliteStore,
+    store: &ServiceStore,
     positions: &Positions,
     now: &[Position],
 ) -> Result<(), StartError> {

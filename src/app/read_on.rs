@@ -5,7 +5,6 @@ use almoner_domain::ids::Shard;
 
 use crate::kafka::error::KafkaError;
 use crate::kafka::positions::Positions;
-use crate::store::sqlite::SqliteStore;
 use crate::store::wait::answered;
 
 /// Has the group read on from these offsets, and the store take all below them for done. The store first: a mark that is
@@ -14,7 +13,7 @@ use crate::store::wait::answered;
 /// # Errors
 /// The store or the broker did not take it; it can be done again.
 pub(crate) fn read_on_from<E>(
-    store: &SqliteStore,
+    store: &dyn Store,
     positions: &Positions,
     starts: &[(Shard, i64)],
 ) -> Result<(), E>
@@ -28,7 +27,7 @@ where
 }
 
 /// The store takes all below for done, as a new owner of the shard.
-pub(super) fn mark(store: &SqliteStore, shard: Shard, next_offset: i64) -> Result<(), StoreError> {
+pub(super) fn mark(store: &dyn Store, shard: Shard, next_offset: i64) -> Result<(), StoreError> {
     let claimed = answered(|done| store.claim(shard, done))?;
     let write = MarkWrite {
         shard,

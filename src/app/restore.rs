@@ -13,8 +13,9 @@ use crate::gateway::{self, GatewayCharge, IntentList, InvalidOptions, ListError}
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::KafkaOptions;
 use crate::kafka::positions::{Position, Positions};
-use crate::store::sqlite::{BooksError, ShardMark, Sighting, SqliteStore};
+use crate::store::sqlite::{ShardMark, Sighting};
 use crate::store::wait::answered;
+use crate::store::{ReadError, ServiceStore};
 
 /// The gateway's clock may be so much behind the broker's.
 const CLOCK_SLACK_S: i64 = 3_600;
@@ -35,7 +36,7 @@ pub enum RestoreError {
     List(#[from] ListError),
     /// The store, read.
     #[error(transparent)]
-    Books(#[from] BooksError),
+    Marks(#[from] ReadError),
     /// The store, written.
     #[error("the store did not take what the gateway's list shows: {0}")]
     Store(#[from] StoreError),
@@ -43,7 +44,7 @@ pub enum RestoreError {
 
 /// What is needed for it.
 pub(super) struct Restore<'a> {
-    pub(super) store: &'a SqliteStore,
+    pub(super) store: &'a ServiceStore,
     pub(super) gateway: &'a gateway::Options,
     pub(super) kafka: &'a KafkaOptions,
     pub(super) partitions: u32,

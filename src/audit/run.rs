@@ -4,7 +4,9 @@ use super::Audit;
 use super::books::BookSums;
 use super::report::AuditReport;
 use crate::gateway::{GatewayCharge, IntentList, InvalidOptions, ListError, Options};
-use crate::store::sqlite::{Books, BooksError};
+use crate::store::ReadError;
+
+use super::source::AuditedBooks;
 
 /// A donation's intent is created after it was accepted, but by the gateway's clock: so much earlier it may say.
 const CLOCK_SLACK_S: i64 = 300;
@@ -14,7 +16,7 @@ const CLOCK_SLACK_S: i64 = 300;
 pub enum CouldNotAudit {
     /// The store.
     #[error(transparent)]
-    Books(#[from] BooksError),
+    Books(#[from] ReadError),
     /// The gateway's options.
     #[error(transparent)]
     Options(#[from] InvalidOptions),
@@ -31,7 +33,7 @@ pub enum CouldNotAudit {
 /// # Errors
 /// The books or the list cannot be read to their end.
 pub async fn compare(
-    books: &Books,
+    books: &dyn AuditedBooks,
     gateway: &Options,
     since_ms: Option<i64>,
     now_ms: i64,
@@ -40,7 +42,7 @@ pub async fn compare(
     let mut list = IntentList::new(gateway, list_from_s)?;
     let mut audit = since_ms.map_or_else(Audit::new, Audit::since);
     let before = books.totals()?;
-    books.each_donation(|recorded| {
+    books.each_donation(&mut |recorded| {
         let accepted_ms = recorded.donation.accepted_at_ms;
         if since_ms.is_none_or(|since_ms| accepted_ms >= since_ms) {
             audit.donation(&recorded);
@@ -62,7 +64,11 @@ pub async fn compare(
     Ok(report)
 }
 
-fn look_again(books: &Books, audit: &mut Audit, charge: &GatewayCharge) -> Result<(), BooksError> {
+fn look_again(
+    books: &dyn AuditedBooks,
+    audit: &mut Audit,
+    charge: &GatewayCharge,
+) -> Result<(), ReadError> {
     if let Some(id) = audit.wants(charge)
         && let Some(recorded) = books.donation(id)?
     {
@@ -71,7 +77,10 @@ fn look_again(books: &Books, audit: &mut Audit, charge: &GatewayCharge) -> Resul
     Ok(())
 }
 
-fn name_recorded_intents(books: &Books, report: &mut AuditReport) -> Result<(), BooksError> {
+fn name_recorded_intents(
+    books: &dyn AuditedBooks,
+    report: &mut AuditReport,
+) -> Result<(), ReadError> {
     for finding in &mut report.findings.kept {
         if let Some((id, intent_id)) = finding.recorded_intent()
             && let Some(recorded) = books.donation(id)?

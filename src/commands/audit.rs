@@ -9,11 +9,13 @@ use almoner_actors::ports::Clock;
 
 use super::{CommandError, ConfigFile, Problem, print};
 use crate::app::gateway_options;
-use crate::audit::{AuditReport, CouldNotAudit, compare};
+use crate::audit::{AuditReport, AuditedBooks, CouldNotAudit, compare};
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, StoreKind};
 use crate::gateway::ListError;
+use crate::store::scylla::{self, ScyllaStore};
 use crate::store::sqlite::Books;
+use crate::store::{ReadError, scylla_options};
 
 /// What to compare, and how to say it.
 #[derive(clap::Args, Debug)]
@@ -55,10 +57,19 @@ pub fn run(args: Args) -> Result<(), CommandError> {
 }
 
 fn audit(config: &Config, since_ms: Option<i64>) -> Result<AuditReport, NoAudit> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let books = Books::open(&config.store.path).map_err(CouldNotAudit::from)?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let books: Box<dyn AuditedBooks> = match config.store.kind {
+        StoreKind::Sqlite => Box::new(Books::open(&config.store.path).map_err(ReadError::from)?),
+        StoreKind::Scylla => {
+            let options = scylla_options(&config.store.scylla);
+            Box::new(ScyllaStore::open(&options, runtime.handle().clone())?)
+        }
+    };
     let gateway = gateway_options(config);
-    let comparing = compare(&books, &gateway, since_ms, SystemClock.wall_ms());
+    let comparing = compare(&*books, &gateway, since_ms, SystemClock.wall_ms());
     Ok(runtime.block_on(comparing)?)
 }
 
@@ -66,6 +77,10 @@ fn audit(config: &Config, since_ms: Option<i64>) -> Result<AuditReport, NoAudit>
 enum NoAudit {
     #[error(transparent)]
     Compare(#[from] CouldNotAudit),
+    #[error(transparent)]
+    Books(#[from] ReadError),
+    #[error(transparent)]
+    Cluster(#[from] scylla::OpenError),
     #[error("a runtime could not be made: {0}")]
     Runtime(#[from] std::io::Error),
 }
@@ -74,7 +89,13 @@ enum NoAudit {
 fn problem(error: NoAudit, config: &Config) -> Problem {
     let base_url = &config.gateway.base_url;
     let hint = match &error {
-        NoAudit::Compare(CouldNotAudit::Books(_)) => format!(
+        NoAudit::Cluster(_)
+        | NoAudit::Books(ReadError::Scylla(_))
+        | NoAudit::Compare(CouldNotAudit::Books(ReadError::Scylla(_))) => {
+            "see [store.scylla]".to_owned()
+        }
+        NoAudit::Books(ReadError::Sqlite(_))
+        | NoAudit::Compare(CouldNotAudit::Books(ReadError::Sqlite(_))) => format!(
             "is [store] path right? It is {}, which must be the folder of a store that an instance has opened",
             config.store.path.display()
         ),

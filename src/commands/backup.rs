@@ -20,7 +20,9 @@ pub struct Args {
 /// # Errors
 /// The configuration is wrong, or there is no copy.
 pub fn run(args: Args) -> Result<(), CommandError> {
-    let store = args.config.load()?.config.store.path;
+    let config = args.config.load()?.config;
+    super::needs_sqlite(&config, "almoner backup")?;
+    let store = config.store.path;
     let backup = back_up(&store, &args.to).map_err(|error| problem(&store, error))?;
     print(&said(&backup))
 }

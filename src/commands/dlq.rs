@@ -134,6 +134,7 @@ fn parse_place(text: &str) -> Result<Place, String> {
 }
 
 fn open(config: &Config) -> Result<Books, CommandError> {
+    super::needs_sqlite(config, "almoner dlq")?;
     Books::open(&config.store.path).map_err(|error| unreadable(config, error))
 }
 

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::http::{self, ConnectionLimits, Health, ListenError, Server, WaitLimits};
 use crate::logging::{self, LoggingError};
 use crate::metrics::Metrics;
-use crate::store::sqlite::OpenError;
+use crate::store::{OpenError, sqlite};
 
 /// Runs the service: reads donation requests from Kafka, charges them at the gateway, records everything, and
 /// publishes the outcomes.
@@ -171,9 +171,13 @@ fn not_started(error: StartError) -> CommandError {
     let what = "the service did not start";
     match error {
         StartError::Kafka(ref kafka) if !kafka.is_transient() => misconfigured(what, error),
-        StartError::Store(OpenError::Folder {
-            error: ref system, ..
-        }) if cannot_be_cured(system.kind()) => misconfigured(what, error),
+        StartError::Store(OpenError::Sqlite(sqlite::OpenError::Folder {
+            error: ref system,
+            ..
+        })) if cannot_be_cured(system.kind()) => misconfigured(what, error),
+        StartError::Store(OpenError::Scylla(ref cluster)) if !cluster.is_transient() => {
+            misconfigured(what, error)
+        }
         StartError::Gateway(_) => misconfigured(what, error),
         _ => unavailable(what, error),
     }

@@ -2,6 +2,7 @@
 
 mod gateway;
 mod kafka;
+mod store;
 
 use super::errors::Found;
 use super::settings::{Origin, Settings};
@@ -12,6 +13,7 @@ pub(super) fn all(config: &Config, settings: &Settings, found: &mut Found) {
     let mut check = Check { settings, found };
     kafka::check(&config.kafka, &mut check);
     gateway::check(&config.gateway, &mut check);
+    store::check(&config.store, &mut check);
     listens_once(config, &mut check);
     donations(config, &mut check);
 }

@@ -3,9 +3,6 @@
 /// What to say of such a value.
 pub(super) fn message(key: &str, value: &toml::Value) -> Option<&'static str> {
     match (key, value.as_str()?) {
-        ("store.kind", "scylla") => {
-            Some("\"scylla\" is not in this version; write \"sqlite\", which serves one instance")
-        }
         ("donations.request_types", "refund") => Some(
             "\"refund\" is not in this version; leave it out, and refund in the gateway's dashboard",
         ),

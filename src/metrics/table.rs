@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use almoner_actors::telemetry::{self, Metric};
 
 use super::process;
-use crate::store::sqlite;
+use crate::store::{scylla, sqlite};
 use crate::{gateway, kafka};
 
 /// What runs.
@@ -18,10 +18,11 @@ const BUILD: &[Metric] = &[Metric::gauge(
 )];
 
 /// Each part's title and its metrics.
-const PARTS: [(&str, &[Metric]); 6] = [
+const PARTS: [(&str, &[Metric]); 7] = [
     ("Donations and actors", telemetry::METRICS),
     ("Gateway", gateway::telemetry::METRICS),
-    ("Store", sqlite::telemetry::METRICS),
+    ("Store in SQLite", sqlite::telemetry::METRICS),
+    ("Store in ScyllaDB", scylla::telemetry::METRICS),
     ("Kafka", kafka::telemetry::METRICS),
     ("Build", BUILD),
     ("Process", process::METRICS),

@@ -5,7 +5,6 @@ mod backup;
 mod batch;
 mod books;
 mod campaigns;
-mod codes;
 mod folder;
 mod inbox;
 mod keys;

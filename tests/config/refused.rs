@@ -80,11 +80,6 @@ fn a_value_that_is_no_choice() {
 #[test]
 fn what_is_not_built_yet_is_said_to_be_that() {
     check(
-        "store",
-        "kind = \"scylla\"",
-        "store.kind: \"scylla\" is not in this version; write \"sqlite\", which serves one instance",
-    );
-    check(
         "donations",
         "request_types = [\"donate\", \"refund\"]",
         "donations.request_types: \"refund\" is not in this version; leave it out, and refund in the gateway's dashboard",
@@ -153,9 +148,45 @@ fn a_name_that_is_no_key_with_the_nearest_one() {
         &["almoner.toml:1: kafka.group_id: unknown key; did you mean kafka.group_id?"],
     );
     check_refused(
-        load_with_key("store = \"sqlite\"", &[]),
-        &["almoner.toml:1: store: is a table of keys; [store] has kind, path"],
+        load_with_key("log = \"debug\"", &[]),
+        &["almoner.toml:1: log: is a table of keys; [log] has level, format"],
     );
+}
+
+#[test]
+fn a_cluster_that_cannot_be_reached_as_it_is_written() {
+    let check = |key: &str, value: &str, expected: &str| {
+        let text = format!("[store]\nkind = \"scylla\"\n[store.scylla]\n{key} = {value}\n");
+        let expected = format!("almoner.toml:4: store.scylla.{expected}");
+        check_refused(load_with_key(&text, &[]), &[&expected]);
+    };
+    check(
+        "contact_points",
+        "\"db-1\"",
+        "contact_points: \"db-1\" is no node; write host:port, separated by commas",
+    );
+    check(
+        "keyspace",
+        "\"Donations\"",
+        "keyspace: cannot be a keyspace; write up to 48 of a-z, 0-9 and _, a letter first",
+    );
+    check(
+        "password",
+        "\"hush\"",
+        "username: is empty, and there is a password; write whose it is",
+    );
+    check(
+        "ca_file",
+        "\"ca.pem\"",
+        "ca_file: is of no use without TLS; write store.scylla.tls = true",
+    );
+    if !cfg!(feature = "scylla-tls") {
+        check(
+            "tls",
+            "true",
+            "tls: this build cannot do it; build Almoner with `--features scylla-tls`",
+        );
+    }
 }
 
 #[test]

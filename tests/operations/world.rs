@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use almoner::app::{App, Runtimes, StartFlags, gateway_options, kafka_options};
-use almoner::audit::{AuditReport, compare};
+use almoner::audit::{AuditReport, AuditedBooks, compare};
 use almoner::config::{Config, UnknownCampaigns};
 use almoner::kafka::broker::EmbeddedBroker;
 use almoner::kafka::positions::Positions;
@@ -137,9 +137,12 @@ impl World {
     }
 
     pub fn audit(&self) -> AuditReport {
-        let books = Books::open(&self.config.store.path).unwrap();
+        self.audit_of(&Books::open(&self.config.store.path).unwrap())
+    }
+
+    pub fn audit_of(&self, books: &dyn AuditedBooks) -> AuditReport {
         let gateway = gateway_options(&self.config);
-        let comparing = compare(&books, &gateway, None, 0);
+        let comparing = compare(books, &gateway, None, 0);
         self.io.block_on(comparing).unwrap()
     }
 

@@ -1,5 +1,6 @@
 //! Donations to write, and a store to write them to whose calls wait for their answers.
 
+use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -19,7 +20,6 @@ use almoner_domain::money::{Currency, Money};
 use almoner_domain::outcome::{Reason, Told, What};
 use almoner_domain::request::DonationRequest;
 use smallvec::SmallVec;
-use tempfile::TempDir;
 
 /// The start of the tests' time: 2023-11-14 22:13:20 UTC.
 pub const START_MS: i64 = 1_700_000_000_000;
@@ -27,13 +27,14 @@ pub const START_MS: i64 = 1_700_000_000_000;
 /// How long a call may take before the test fails.
 const DEADLINE: Duration = Duration::from_secs(180);
 
-/// A store with its folder, and how to read its sums.
+/// A store with its place, and how to read its sums.
 pub struct Engine {
     pub store: Arc<dyn Store>,
-    keeper: Arc<dyn Letters>,
-    letters: Box<dyn Fn() -> Vec<KeptLetter>>,
-    sums: Box<dyn Fn() -> Vec<DayTotal>>,
-    _folder: Option<TempDir>,
+    pub keeper: Arc<dyn Letters>,
+    pub letters: Box<dyn Fn() -> Vec<KeptLetter>>,
+    pub sums: Box<dyn Fn() -> Vec<DayTotal>>,
+    /// The folder or keyspace that goes with it.
+    pub _place: Option<Box<dyn Any>>,
 }
 
 pub fn memory() -> Engine {
@@ -44,14 +45,14 @@ pub fn memory() -> Engine {
         letters: Box::new(move || kept.letters()),
         store,
         sums: Box::new(move || read.campaign_days()),
-        _folder: None,
+        _place: None,
     }
 }
 
 pub fn sqlite() -> Engine {
     let folder = tempfile::tempdir().unwrap();
     let mut engine = sqlite_at(folder.path());
-    engine._folder = Some(folder);
+    engine._place = Some(Box::new(folder));
     engine
 }
 
@@ -68,7 +69,7 @@ pub fn sqlite_at(folder: &Path) -> Engine {
             assert_eq!(books.day_differences().unwrap(), []);
             books.campaign_days(None).unwrap()
         }),
-        _folder: None,
+        _place: None,
     }
 }
 

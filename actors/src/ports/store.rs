@@ -22,6 +22,9 @@ pub enum StoreError {
     /// A write or an fsync failed: the store reopens itself, and until then takes nothing.
     #[error("the store is being opened again after a failed write: {0}")]
     Poisoned(Arc<str>),
+    /// The server did not say what came of it.
+    #[error("the store did not answer: {0}")]
+    Unanswered(Arc<str>),
     /// This one operation cannot be done; others can.
     #[error("the store cannot do this: {0}")]
     Impossible(Arc<str>),

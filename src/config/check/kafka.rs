@@ -40,7 +40,7 @@ pub(super) fn check(kafka: &Kafka, check: &mut Check<'_>) {
 }
 
 /// A host and a port; an IPv6 address in brackets.
-fn is_server(text: &str) -> bool {
+pub(super) fn is_server(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
         return false;
     };

@@ -1,6 +1,7 @@
 //! Whose certificates the gateway may show: those of the public authorities, or those of a file alone.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -15,9 +16,12 @@ pub(crate) fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
         Some(path) => read(path)?,
         None => RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
     };
-    Ok(ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth())
+    // Named, since a build with the store's TLS has two.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("cannot be used: {error}"))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn read(path: &Path) -> Result<RootCertStore, String> {

@@ -16,13 +16,13 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use rusqlite::{Connection, params};
 
-use super::codes::{Account, Code};
 use super::known::Known;
 use super::letters;
 use super::ops::Op;
 use super::rows;
 use super::statements::Statements;
 use super::tail::Open;
+use crate::store::codes::{Account, Code};
 
 /// A result of a call; the outer error is the engine's, and undoes what the call wrote.
 type Answer<T> = rusqlite::Result<Result<T, StoreError>>;

@@ -10,9 +10,9 @@ use almoner_domain::ids::{DonationId, Shard, UserId};
 use almoner_domain::money::{Currency, Money};
 use rusqlite::{Connection, Row};
 
-use super::codes::Code;
 use super::readers::{Page, failed};
 use super::rows::{optional_code, parsed, unreadable};
+use crate::store::codes::Code;
 
 /// The most entries of a page: they are small, and each page is a round through router and writer.
 const PAGE_ROWS: usize = 4000;

@@ -6,9 +6,9 @@ use almoner_domain::ids::{Place, Shard};
 use almoner_domain::outcome::Told;
 use rusqlite::params;
 
-use super::super::codes::Code;
 use super::super::rows;
 use super::Batch;
+use crate::store::codes::Code;
 
 impl Batch<'_, '_> {
     pub(super) fn put_pending(

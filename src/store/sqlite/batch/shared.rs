@@ -5,10 +5,10 @@ use almoner_domain::campaign::{Campaign, CampaignChange};
 use almoner_domain::ids::Shard;
 use rusqlite::params;
 
-use super::super::codes::Code;
 use super::super::known::ShardRow;
 use super::super::rows;
 use super::{Answer, Batch, impossible};
+use crate::store::codes::Code;
 
 impl Batch<'_, '_> {
     pub(super) fn claim(&mut self, shard: Shard) -> rusqlite::Result<Claimed> {

@@ -5,7 +5,7 @@ use almoner_domain::donation::{PendingKind, State};
 use almoner_domain::outcome::Reason;
 
 /// An enumeration with a stable number for each of its values.
-pub(super) trait Code: Sized {
+pub(crate) trait Code: Sized {
     /// The number as it stands in a row.
     fn code(self) -> i64;
 

@@ -1,0 +1,228 @@
+//! The server is killed while it works, and started again: what it had acknowledged is there. With a commit log that is
+//! written every ten seconds it is not, and the same check says so.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+use almoner_actors::ports::{Accepted, Done, FinishWrite, Finished, RowId, Store};
+use almoner_domain::donation::State;
+use tempfile::TempDir;
+
+use crate::cassandra::{Keyspace, engine_of, server};
+use crate::support::*;
+
+/// How often it is killed, if nobody says otherwise.
+const ROUNDS: u64 = 3;
+
+/// Donations in hand.
+const IN_HAND: u64 = 48;
+
+/// How long an answer may take before the test fails.
+const WITHIN: Duration = Duration::from_secs(120);
+
+/// Donations of one round are numbered from a multiple of this.
+const ROUND: u64 = 1_000_000;
+
+/// What became of a donation, as the store said.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Fact {
+    Accepted,
+    Finished,
+}
+
+type Facts = BTreeMap<u64, Fact>;
+
+/// A server of the test's own.
+struct Server {
+    data: TempDir,
+    sync: &'static str,
+}
+
+impl Server {
+    fn new(sync: &'static str) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        Self { data, sync }
+    }
+
+    fn run(&self, action: &str) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/cassandra.sh");
+        let data: PathBuf = self.data.path().join("server");
+        let mut command = Command::new(script);
+        command.arg(action).env("ALMONER_CASSANDRA_DATA", data);
+        command.env("ALMONER_CASSANDRA_SYNC", self.sync);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{action}: {said}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn start(&self) -> SocketAddr {
+        self.run("start").parse().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.run("forget");
+    }
+}
+
+#[test]
+fn what_the_server_acknowledged_survives_its_kill() {
+    if server().is_none() {
+        return;
+    }
+    let rounds = std::env::var("ALMONER_CRASH_ROUNDS").map_or(ROUNDS, |it| it.parse().unwrap());
+    let server = Server::new("batch");
+    let keyspace = Keyspace::migrated(server.start());
+    let mut facts = Facts::new();
+    for round in 0..rounds {
+        kill_in(&server, &keyspace, round, &mut facts);
+        server.start();
+        if let Err(finding) = check(&keyspace, &facts) {
+            panic!("round {round}, {} facts: {finding}", facts.len());
+        }
+    }
+    assert!(facts.values().any(|fact| *fact == Fact::Finished));
+}
+
+#[test]
+fn a_server_that_acknowledges_before_it_writes_is_caught() {
+    if server().is_none() {
+        return;
+    }
+    let server = Server::new("periodic");
+    let keyspace = Keyspace::migrated(server.start());
+    let mut facts = Facts::new();
+    let caught = (0..5).any(|round| {
+        kill_in(&server, &keyspace, round, &mut facts);
+        server.start();
+        check(&keyspace, &facts).is_err()
+    });
+    assert!(caught);
+}
+
+/// Works until some hundred answers are there, kills the server, and adds what was answered.
+fn kill_in(server: &Server, keyspace: &Keyspace, round: u64, facts: &mut Facts) {
+    let store = Arc::new(keyspace.open());
+    let engine = engine_of(Arc::clone(&store), None);
+    let epoch = engine.claim(0).epoch;
+    let (sender, answers) = channel();
+    let mut next = round * ROUND;
+    for _ in 0..IN_HAND {
+        next += 1;
+        accept(&*store, next, epoch, &sender);
+    }
+    // Another moment in each round.
+    let wanted = 200 + (round.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54);
+    for count in 1.. {
+        let answer = answers.recv_timeout(WITHIN).expect("it goes on");
+        let Answer(n, row, Some(fact)) = answer else {
+            panic!("not answered before the kill: {answer:?}");
+        };
+        note(facts, n, fact);
+        if count == wanted {
+            break;
+        }
+        match row {
+            Some(row) if fact == Fact::Accepted && n % 10 != 2 => finish(&*store, n, row, &sender),
+            _ => {
+                next += 1;
+                accept(&*store, next, epoch, &sender);
+            }
+        }
+    }
+    server.run("kill");
+    drop(sender);
+    // What was acknowledged before the kill may come after it; the rest is answered by its end.
+    while let Ok(Answer(n, _, fact)) = answers.recv_timeout(WITHIN) {
+        if let Some(fact) = fact {
+            note(facts, n, fact);
+        }
+    }
+}
+
+fn note(facts: &mut Facts, n: u64, fact: Fact) {
+    let known = facts.entry(n).or_insert(fact);
+    *known = fact.max(*known);
+}
+
+/// An answer: the donation, its row, and what it became, if it was told.
+#[derive(Debug)]
+struct Answer(u64, Option<RowId>, Option<Fact>);
+fn accept(store: &dyn Store, n: u64, epoch: u64, answers: &Sender<Answer>) {
+    let mut write = match n % 10 {
+        3 => held(&donation(n), START_MS),
+        _ => charging(&donation(n)),
+    };
+    write.epoch = epoch;
+    let answers = answers.clone();
+    let done = Done::new(move |answer| {
+        let answer = match answer {
+            Ok(Accepted::New(row)) => Answer(n, Some(row), Some(Fact::Accepted)),
+            _ => Answer(n, None, None),
+        };
+        answers.send(answer).ok();
+    });
+    store.accept(write, done);
+}
+
+fn finish(store: &dyn Store, n: u64, row: RowId, answers: &Sender<Answer>) {
+    let write = FinishWrite {
+        seen_version: u32::from(n % 10 == 3),
+        ..finish_write(&donation(n), row, charged((START_MS + n as i64) / 1000))
+    };
+    let answers = answers.clone();
+    let done = Done::new(move |answer| {
+        let fact = (answer == Ok(Finished::Done)).then_some(Fact::Finished);
+        answers.send(Answer(n, Some(row), fact)).ok();
+    });
+    store.finish(write, done);
+}
+
+/// Whether all facts are recorded, the sums are those of the donations, and the lists have what is open.
+fn check(keyspace: &Keyspace, facts: &Facts) -> Result<(), String> {
+    let store = Arc::new(keyspace.open());
+    let engine = engine_of(Arc::clone(&store), None);
+    let mut recorded = BTreeMap::new();
+    store
+        .each_donation(|it| drop(recorded.insert(it.donation.request.id, it)))
+        .map_err(|error| error.to_string())?;
+    for (n, fact) in facts {
+        match recorded.get(&id(*n)) {
+            None => return Err(format!("{n} was accepted and is lost")),
+            Some(it) if *fact == Fact::Finished && it.finish.is_none() => {
+                return Err(format!("{n} was finished and is {it:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let state = |it: &almoner_actors::ports::Recorded| it.finish.as_ref().map(|it| it.ending.state);
+    let charged = recorded
+        .values()
+        .filter(|it| state(it) == Some(State::Succeeded));
+    let charged = charged.count() as u64;
+    let in_days: u64 = engine.campaign_days().iter().map(|it| it.count).sum();
+    if charged != in_days {
+        return Err(format!(
+            "{charged} are charged, {in_days} in the campaigns' days"
+        ));
+    }
+    let open = recorded
+        .values()
+        .filter(|it| it.finish.is_none() || it.pending.is_some());
+    let (open, found) = (open.count(), engine.unfinished(0).len());
+    if open != found {
+        return Err(format!("{open} are unfinished, {found} are found"));
+    }
+    let (all, found) = (recorded.len(), engine.recent(0, i64::MIN).len());
+    if all != found {
+        return Err(format!("{all} are in the window, {found} are found"));
+    }
+    Ok(())
+}
