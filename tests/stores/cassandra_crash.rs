@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
+use almoner::store::scylla;
 use almoner_actors::ports::{Accepted, Done, FinishWrite, Finished, RowId, Store};
 use almoner_domain::donation::State;
 use tempfile::TempDir;
 
-use crate::cassandra::{Keyspace, engine_of, server};
+use crate::cassandra::{Keyspace, engine_of, io, options, server};
 use crate::support::*;
 
 /// How often it is killed, if nobody says otherwise.
@@ -40,13 +41,18 @@ type Facts = BTreeMap<u64, Fact>;
 /// A server of the test's own.
 struct Server {
     data: TempDir,
-    sync: &'static str,
+    setting: (&'static str, &'static str),
 }
 
 impl Server {
     fn new(sync: &'static str) -> Self {
+        Self::with(("ALMONER_CASSANDRA_SYNC", sync))
+    }
+
+    /// One that its script is told this.
+    fn with(setting: (&'static str, &'static str)) -> Self {
         let data = tempfile::tempdir().unwrap();
-        Self { data, sync }
+        Self { data, setting }
     }
 
     fn run(&self, action: &str) -> String {
@@ -54,7 +60,7 @@ impl Server {
         let data: PathBuf = self.data.path().join("server");
         let mut command = Command::new(script);
         command.arg(action).env("ALMONER_CASSANDRA_DATA", data);
-        command.env("ALMONER_CASSANDRA_SYNC", self.sync);
+        command.env(self.setting.0, self.setting.1);
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{action}: {said}");
@@ -105,6 +111,32 @@ fn a_server_that_acknowledges_before_it_writes_is_caught() {
         check(&keyspace, &facts).is_err()
     });
     assert!(caught);
+}
+
+#[test]
+fn credentials_are_asked_for_and_refused_in_one_line() {
+    if server().is_none() {
+        return;
+    }
+    let server = Server::with(("ALMONER_CASSANDRA_AUTH", "1"));
+    let address = server.start();
+    let check = |credentials: Option<(&str, &str)>, expected: &str| {
+        let mut options = options(address, "almoner");
+        options.credentials = credentials.map(|(user, password)| (user.into(), password.into()));
+        let migrated = scylla::migrate(&options, &io());
+        let said = migrated.map_or_else(|error| error.to_string(), |from| format!("from {from}"));
+        assert!(said.contains(expected), "{said}");
+        assert!(!said.contains('\n') && !said.contains("hush"), "{said}");
+    };
+    check(
+        None,
+        "it asks for some, and none are given; check [store.scylla] username",
+    );
+    check(
+        Some(("cassandra", "hush")),
+        "the cluster refuses the credentials: ",
+    );
+    check(Some(("cassandra", "cassandra")), "from 0");
 }
 
 /// Works until some hundred answers are there, kills the server, and adds what was answered.
