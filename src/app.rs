@@ -38,6 +38,7 @@ use crate::kafka::consumer::{Consumer, Prepared};
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::{KafkaOptions, Topics};
 use crate::kafka::outcomes::KafkaOutcomes;
+use crate::kafka::topics::layout::{self, Layout};
 use crate::kafka::topics::{self, METADATA_WITHIN};
 use crate::store::{OpenError, ReadError, ServiceStore};
 
@@ -185,6 +186,7 @@ impl App {
         let letters = Arc::clone(&store) as Arc<dyn Letters>;
         let outcomes = Arc::new(KafkaOutcomes::start(&kafka, letters)?);
         tracing::debug!("the topics are checked");
+        say_dangers(runtimes, &kafka, topic_layout(config));
         let campaigns = read_campaigns(&kafka, &store, &outcomes)?;
         let prepared = Prepared::new(&kafka)?;
 
@@ -239,6 +241,22 @@ pub fn start_actors(world: &Arc<World>, runtimes: &Runtimes, topic: Arc<str>) ->
     ShardIntake::new(Arc::clone(world), arbiters, gateway, topic)
 }
 
+/// Says what is dangerous in the topics' settings, beside the start, which does not wait for it.
+fn say_dangers(runtimes: &Runtimes, kafka: &KafkaOptions, layout: Layout) {
+    let kafka = kafka.clone();
+    runtimes
+        .io
+        .spawn_blocking(move || match layout::find(&kafka, METADATA_WITHIN) {
+            Ok(found) => {
+                for danger in layout::dangers(&found, &layout) {
+                    tracing::warn!("{danger}");
+                }
+            }
+            Err(error @ KafkaError::SettingsUnsaid) => tracing::info!("{error}"),
+            Err(error) => tracing::warn!("the topics' settings could not be checked: {error}"),
+        });
+}
+
 /// Campaigns are known before the first donation is judged.
 fn read_campaigns(
     kafka: &KafkaOptions,
@@ -258,6 +276,21 @@ fn read_campaigns(
     match caught_up.recv_timeout(CAMPAIGNS_WITHIN) {
         Ok(()) if reader.caught_up() => Ok(reader),
         _ => Err(StartError::Campaigns(CAMPAIGNS_WITHIN)),
+    }
+}
+
+/// What the configuration says of how the topics are meant to be.
+#[must_use]
+pub fn topic_layout(config: &Config) -> Layout {
+    let layout = &config.kafka.layout;
+    let some = |count: u16| Some(count).filter(|count| *count > 0);
+    Layout {
+        partitions: layout.partitions,
+        replication_factor: some(layout.replication_factor),
+        min_insync_replicas: some(layout.min_insync_replicas),
+        retention: Duration::from_secs(layout.retention_s),
+        dead_letters_retention: Duration::from_secs(layout.dead_letters_retention_s),
+        outage_max: Duration::from_secs(layout.outage_s),
     }
 }
 

@@ -34,7 +34,7 @@ pub enum Command {
     /// For health checks where there is neither a shell nor curl. Exit code 0: it is; 1: it is not, and why; 69: nobody
     /// answers.
     Health(commands::health::Args),
-    /// Make what the service needs: the tables of the store.
+    /// Make what the service needs: the tables of the store, and the topics.
     Migrate(commands::migrate::Args),
     /// Hold the books against the gateway: every donation, movement and charge.
     ///

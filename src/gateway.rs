@@ -9,8 +9,7 @@ pub mod currency;
 #[cfg(test)]
 mod fixtures;
 mod form;
-#[cfg(test)]
-mod fuzz;
+pub mod fuzz;
 mod list;
 mod lister;
 mod probe;

@@ -5,6 +5,7 @@ mod admin;
 mod answer;
 mod api;
 mod donation;
+pub mod fuzz;
 mod health;
 mod server;
 mod write_deadline;

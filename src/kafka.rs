@@ -6,6 +6,7 @@
 //! - [`consumer`]: requests → `Intake`, commits ← `Source`.
 //! - [`outcomes`]: `Outcomes` → records, each with its acknowledgement.
 //! - [`campaigns`]: the compacted topic of campaigns → the store.
+//! - [`troubles`]: what does not work there now, and why.
 //! - [`positions`]: where the group stands, and how an operator moves it.
 //! - [`broker`]: a broker inside the process, for the demo and for tests.
 
@@ -23,3 +24,4 @@ pub mod positions;
 mod repeats;
 pub mod telemetry;
 pub mod topics;
+pub mod troubles;

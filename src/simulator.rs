@@ -32,6 +32,7 @@ mod event;
 mod execute;
 mod faults;
 mod form;
+pub mod fuzz;
 mod ids;
 mod intents;
 mod journal;
@@ -228,7 +229,11 @@ impl Running {
 
     /// Every intent with its money, in order of creation, those that cannot be seen yet included.
     pub fn intents(&self) -> Vec<IntentView> {
-        let world = &self.service.world;
+        Self::intents_of(&self.service)
+    }
+
+    fn intents_of(service: &Service) -> Vec<IntentView> {
+        let world = &service.world;
         world.settle_due(world.clock.now_ms());
         let mut intents = Vec::new();
         world.for_each(|intent| intents.push(IntentView::of(intent)));

@@ -2,9 +2,9 @@
 # Every test of the project, one step after another: `tests/run.sh`, or some of them by name: `tests/run.sh format tests`.
 # By name alone: `tests/run.sh tls`, since it builds OpenSSL from source and much of the project a second time.
 #
-# It needs a Rust toolchain, a C and a C++ compiler and make; the outside judges need Python 3 and Go as well. What else is
-# needed is installed into .cache/. Where Python or Go is missing, what needs it is left out and said so; with CI=true that
-# is a failure.
+# It needs a Rust toolchain, a C and a C++ compiler and make; the outside judges need Python 3 and Go as well, the real Kafka a
+# JDK and Maven. What else is needed is installed into .cache/. Where one of these is missing, what needs it is left out and
+# said so; with CI=true that is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export ALMONER_CACHE=${ALMONER_CACHE:-$PWD/.cache}
@@ -67,6 +67,18 @@ stripe_mock() {
     grep -q '^test result: ok. 1 passed' <<<"$said" && return $result
 }
 
+# Everything of Kafka on a real broker, and what needs one.
+kafka() {
+    local result=0
+    ALMONER_KAFKA=$(tests/services/kafka.sh start) || return
+    export ALMONER_KAFKA
+    "${cargo_test[@]}" --no-fail-fast --test kafka || result=1
+    "${cargo_test[@]}" --test whole real:: || result=1
+    tests/services/kafka.sh forget
+    unset ALMONER_KAFKA
+    return $result
+}
+
 # The store's contract, crashes and faults on a real CQL server.
 cassandra() {
     local result=0
@@ -100,6 +112,8 @@ step lint "" "clippy has nothing to say" \
     cargo clippy --workspace --all-targets --quiet -- -D warnings
 step tests "" "unit, property, contract, crash and product tests" \
     "${cargo_test[@]}" --no-fail-fast
+step kafka "java mvn" "groups, logs, rights and outages of a real Kafka" \
+    kafka
 step cassandra "java mvn python3" "the store on a real Apache Cassandra" \
     cassandra
 step fuzz "" "what reads bytes from outside goes on reading" \

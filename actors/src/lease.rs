@@ -1,6 +1,7 @@
 //! The lease on a shard: until when this instance may start something there. It is a matter of politeness between
 //! instances (I12); that nobody is charged twice depends on keys and intents, never on it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// Ownership of one shard, for one assignment: the next assignment gets a new lease. Share it in an `Arc`.
@@ -12,8 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 pub struct Lease {
     session_timeout_ms: i64,
     /// When the latest acknowledged commit was sent.
-    sent_at_boot_ms: AtomicI64,
-    lost: AtomicBool,
+    sent_at_boot_ms: Arc<AtomicI64>,
+    lost: Arc<AtomicBool>,
+    /// Who had it has a successor in this process.
+    retired: AtomicBool,
 }
 
 /// Before the first acknowledgement; so long ago that it is valid at no time.
@@ -25,9 +28,28 @@ impl Lease {
     pub fn new(session_timeout_ms: i64) -> Self {
         Self {
             session_timeout_ms,
-            sent_at_boot_ms: AtomicI64::new(NEVER),
-            lost: AtomicBool::new(false),
+            sent_at_boot_ms: Arc::new(AtomicI64::new(NEVER)),
+            lost: Arc::new(AtomicBool::new(false)),
+            retired: AtomicBool::new(false),
         }
+    }
+
+    /// The same lease for a successor in this process; who had it until now starts nothing any more.
+    #[must_use]
+    pub fn pass_on(&self) -> Self {
+        self.retired.store(true, Ordering::Release);
+        Self {
+            session_timeout_ms: self.session_timeout_ms,
+            sent_at_boot_ms: Arc::clone(&self.sent_at_boot_ms),
+            lost: Arc::clone(&self.lost),
+            retired: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether it was passed on to a successor.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     /// A commit that was sent at `sent_at_boot_ms` was acknowledged. One that was sent earlier than another that was
@@ -45,7 +67,8 @@ impl Lease {
     /// Whether something may be started in the shard now.
     #[must_use]
     pub fn is_valid(&self, now_boot_ms: i64) -> bool {
-        !self.is_lost() && self.age_ms(now_boot_ms) < self.session_timeout_ms
+        let is_holder = !self.is_lost() && !self.is_retired();
+        is_holder && self.age_ms(now_boot_ms) < self.session_timeout_ms
     }
 
     /// The partition is not ours any more, for good: an acknowledgement that comes later does not bring it back.
@@ -134,5 +157,18 @@ mod tests {
             !lease.needs_renewal(2_000 + SESSION_MS),
             "there is nothing to renew"
         );
+    }
+
+    #[test]
+    fn what_is_passed_on_is_its_successors_alone() {
+        let lease = Lease::new(SESSION_MS);
+        lease.renewed(1_000);
+        let successor = lease.pass_on();
+        assert!(!lease.is_valid(1_000) && successor.is_valid(1_000));
+        // Whoever renews or loses it does so for the shard.
+        lease.renewed(2_000);
+        assert!(!lease.is_valid(2_000) && successor.is_valid(1_000 + SESSION_MS));
+        lease.lose();
+        assert!(!successor.is_valid(2_000));
     }
 }

@@ -3,6 +3,7 @@
 //! actor is kept here.
 
 mod acquire;
+mod anew;
 mod answer;
 mod flight;
 mod handover;
@@ -75,6 +76,8 @@ pub struct Router {
     drain: Option<Drain>,
     /// Actors of this shard that were quarantined of late, by hash, and when (boot clock).
     quarantined: VecDeque<(u64, i64)>,
+    /// When the shard began anew of late (boot clock).
+    began_anew: VecDeque<i64>,
 }
 
 /// What came of one of the router's calls: those that every donation makes.
@@ -277,6 +280,7 @@ impl Router {
             ticking: Ticking::default(),
             drain: None,
             quarantined: VecDeque::new(),
+            began_anew: VecDeque::new(),
         }
     }
 
@@ -466,13 +470,13 @@ impl Handler<Refused> for Router {
 impl Handler<UserReport> for Router {
     type Result = ();
 
-    fn handle(&mut self, UserReport { user_id, report }: UserReport, _: &mut Self::Context) {
+    fn handle(&mut self, UserReport { user_id, report }: UserReport, ctx: &mut Self::Context) {
         match report {
             Report::Restarted { .. } => {
                 self.world.telemetry.actor_restarted("user");
                 self.send_flights_again(|work| *work.user_id() == user_id);
             }
-            Report::Quarantined { panic } => self.quarantine_user(&user_id, &panic),
+            Report::Quarantined { panic } => self.quarantine_user(&user_id, &panic, ctx),
             Report::Stopped => {}
         }
     }
@@ -487,14 +491,14 @@ impl Handler<CampaignReport> for Router {
             campaign_id,
             report,
         }: CampaignReport,
-        _: &mut Self::Context,
+        ctx: &mut Self::Context,
     ) {
         match report {
             Report::Restarted { .. } => {
                 self.world.telemetry.actor_restarted("campaign");
                 self.slots.ask_again();
             }
-            Report::Quarantined { panic } => self.quarantine_campaign(&campaign_id, &panic),
+            Report::Quarantined { panic } => self.quarantine_campaign(&campaign_id, &panic, ctx),
             Report::Stopped => {}
         }
     }

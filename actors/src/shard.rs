@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::prelude::Addr;
+use actix::prelude::{Addr, Handler, Message};
 use almoner_domain::donation::Now;
 use almoner_domain::ids::{CampaignId, Shard};
 use hashbrown::HashMap;
@@ -81,6 +81,38 @@ impl ShardContext {
         })
     }
 
+    /// The same shard for actors that begin anew, with a lease of their own: whatever those of before still do is
+    /// recorded, but not told.
+    #[must_use]
+    pub(crate) fn anew(&self) -> Rc<Self> {
+        let anew = Self {
+            world: Arc::clone(&self.world),
+            shard: self.shard,
+            router: Arc::clone(&self.router),
+            completions: Arc::clone(&self.completions),
+            gateway: self.gateway.clone(),
+            lease: Arc::new(self.lease.pass_on()),
+            epoch: self.epoch.clone(),
+            stream_ms: self.stream_ms.clone(),
+            draining: Cell::new(false),
+            campaigns: RefCell::default(),
+        };
+        self.draining.set(true);
+        self.let_campaigns_go();
+        Rc::new(anew)
+    }
+
+    /// Tells the router, unless the shard began anew since.
+    pub(crate) fn tell<M>(&self, message: M)
+    where
+        M: Message<Result = ()> + Send + 'static,
+        Router: Handler<M>,
+    {
+        if !self.lease.is_retired() {
+            self.router.do_send(message);
+        }
+    }
+
     /// Wall clock and stream time.
     #[must_use]
     pub fn now(&self) -> Now {
@@ -120,7 +152,7 @@ impl ShardContext {
     fn start_campaign(self: &Rc<Self>, id: CampaignId) -> RunningCampaign {
         let (shard, name) = (Rc::clone(self), id.clone());
         let report = move |report: Report| {
-            shard.router.do_send(CampaignReport {
+            shard.tell(CampaignReport {
                 campaign_id: name.clone(),
                 report,
             })

@@ -90,7 +90,7 @@ pub const METRICS: &[Metric] = &[
     Metric::counter(
         "almoner_actors_restarted_total",
         &["kind"],
-        "Actors restarted after a panic",
+        "Actors restarted after a panic, and shards that began anew",
     ),
     Metric::counter(
         "almoner_actors_quarantined_total",

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use almoner_actors::ports::Clock;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
 use super::{App, Runtimes, key_probe};
 use crate::clock::SystemClock;
 use crate::http::{Condition, Health, Heart};
 use crate::kafka::consumer::ConsumerStatus;
+use crate::kafka::troubles::{Trouble, Troubles};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -43,6 +44,7 @@ impl Vitals {
             Arc::clone(&app.store),
             app.consumer.status(),
         );
+        let (outcomes, campaigns) = (Arc::clone(&app.outcomes), app.campaigns.troubles());
         let shown = Arc::clone(health);
         let task = runtimes.io.spawn(async move {
             let mut beats = 0;
@@ -62,6 +64,8 @@ impl Vitals {
                     "partitions_stopped",
                     json!(stopped.iter().map(|it| it.shard.0).collect::<Vec<_>>()),
                 );
+                let of_kafka = [status.troubles(), outcomes.troubles(), &campaigns];
+                shown.detail("kafka_troubles", json!(troubles(of_kafka)));
                 tokio::time::sleep(EVERY).await;
             }
         });
@@ -89,6 +93,19 @@ impl Drop for Vitals {
             task.abort();
         }
     }
+}
+
+/// What of Kafka does not work.
+fn troubles(of: [&Troubles; 3]) -> Vec<Value> {
+    let all = of.into_iter().flat_map(Troubles::now);
+    let shown = |it: Trouble| {
+        json!({
+            "doing": it.doing.name(),
+            "lasts_s": it.lasts.as_secs(),
+            "reason": it.reason,
+        })
+    };
+    all.map(shown).collect()
 }
 
 /// The consumer's loop counts its turns; one that counts on lives.

@@ -32,6 +32,8 @@ pub struct Kafka {
     pub session_timeout_ms: u32,
     /// The topics' names.
     pub topics: Topics,
+    /// How the topics are meant to be.
+    pub layout: Layout,
     /// Any option of librdkafka, passed on as it is: `client."security.protocol" = "SASL_SSL"`. Options that the runtime
     /// sets itself are refused. Passwords and keys among them are secrets.
     pub client: ClientOptions,
@@ -49,6 +51,33 @@ pub struct Topics {
     pub dead_letters: String,
     /// The compacted topic that campaigns are read from.
     pub campaigns: String,
+}
+
+/// How the topics are meant to be: `almoner migrate` makes those that are missing so, and a start says what is dangerously
+/// otherwise.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Layout {
+    /// How many partitions requests have, and outcomes. The requests' number is for good, since a user's shard follows
+    /// from it: a multiple of the instances planned.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub partitions: u32,
+    /// How many copies each partition has. 0: as the broker does by default.
+    #[schemars(range(max = 100))]
+    pub replication_factor: u16,
+    /// How many copies must have a record before it is acknowledged: 2 where there are three. 0: as the broker does by default.
+    #[schemars(range(max = 100))]
+    pub min_insync_replicas: u16,
+    /// How long, in seconds, requests and outcomes are kept.
+    #[schemars(range(min = 60, max = 315_360_000))]
+    pub retention_s: u64,
+    /// How long, in seconds, dead letters are kept.
+    #[schemars(range(min = 60, max = 315_360_000))]
+    pub dead_letters_retention_s: u64,
+    /// The longest outage planned for, in seconds: so long all instances may stand still without a request leaving the
+    /// log unread.
+    #[schemars(range(min = 60, max = 315_360_000))]
+    pub outage_s: u64,
 }
 
 /// How a key becomes a partition.
@@ -81,6 +110,7 @@ impl Default for Kafka {
             partitioner: Partitioner::default(),
             session_timeout_ms: 45_000,
             topics: Topics::default(),
+            layout: Layout::default(),
             client: ClientOptions::default(),
         }
     }
@@ -93,6 +123,21 @@ impl Default for Topics {
             outcomes: "donations.outcomes".to_owned(),
             dead_letters: "donations.dead-letters".to_owned(),
             campaigns: "donations.campaigns".to_owned(),
+        }
+    }
+}
+
+const DAY_S: u64 = 24 * 3_600;
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            partitions: 48,
+            replication_factor: 0,
+            min_insync_replicas: 0,
+            retention_s: 7 * DAY_S,
+            dead_letters_retention_s: 30 * DAY_S,
+            outage_s: 3 * DAY_S,
         }
     }
 }

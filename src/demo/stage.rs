@@ -145,6 +145,7 @@ fn config(options: &StageOptions) -> Config {
     config.donations.unknown_campaigns = UnknownCampaigns::Reject;
     config.donations.confirm_within_s = 60;
     config.kafka.session_timeout_ms = 10_000;
+    config.kafka.layout.partitions = PARTITIONS.into();
     let wait_ms = options.client_wait_ms.to_string();
     config.kafka.client.set("fetch.wait.max.ms", &wait_ms);
     config

@@ -19,9 +19,12 @@ use wire::{ErrorBody, Page, WireError};
 
 /// One whole answer over HTTP.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub struct Reply {
+    /// Its status.
     pub status: StatusCode,
+    /// Its headers.
     pub headers: HeaderMap,
+    /// Its body, whole.
     pub body: Bytes,
 }
 
@@ -265,7 +268,7 @@ impl Expected<'_> {
 }
 
 /// Whether this can be an id of the gateway's: what stands in addresses and keys needs no encoding then.
-pub(super) fn is_id(text: &str) -> bool {
+pub fn is_id(text: &str) -> bool {
     (1..=255).contains(&text.len())
         && text
             .bytes()

@@ -87,7 +87,7 @@ pub enum ListenError {
 
 /// Whether the listener is being stopped.
 #[derive(Clone, Debug)]
-pub(super) struct Stopping(watch::Receiver<bool>);
+pub(super) struct Stopping(pub(super) watch::Receiver<bool>);
 
 impl Stopping {
     /// Whether it has begun.

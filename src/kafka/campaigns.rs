@@ -16,9 +16,10 @@ use almoner_domain::campaign::CampaignChange;
 use almoner_domain::dead_letter::DeadLetter;
 use metrics::{Counter, counter};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError as ClientError;
+use rdkafka::error::{KafkaError as ClientError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Offset, TopicPartitionList};
+use tokio::time::Instant;
 
 use super::client_config::{Role, client_config};
 use super::consumer::panic_text;
@@ -28,6 +29,7 @@ use super::options::KafkaOptions;
 use super::repeats;
 use super::telemetry::CAMPAIGN_RECORDS;
 use super::topics::{self, METADATA_WITHIN};
+use super::troubles::{Doing, Troubles, is_refusal};
 
 /// How many records are read before what they say is waited for.
 const BATCH_RECORDS: usize = 256;
@@ -45,6 +47,7 @@ pub struct CampaignsReader {
 struct Shared {
     is_stopping: AtomicBool,
     is_caught_up: AtomicBool,
+    troubles: Arc<Troubles>,
 }
 
 impl CampaignsReader {
@@ -72,6 +75,7 @@ impl CampaignsReader {
         let shared = Arc::new(Shared {
             is_stopping: AtomicBool::new(false),
             is_caught_up: AtomicBool::new(false),
+            troubles: Arc::new(Troubles::new(options)),
         });
         let mut reading = Reading {
             client,
@@ -81,6 +85,7 @@ impl CampaignsReader {
             shared: Arc::clone(&shared),
             not_at_end: (0..partitions.cast_signed()).collect(),
             caught_up: Some(caught_up),
+            ask_again_at: None,
             stored: counter!(CAMPAIGN_RECORDS, "result" => "stored"),
             undecodable: counter!(CAMPAIGN_RECORDS, "result" => "undecodable"),
         };
@@ -103,6 +108,12 @@ impl CampaignsReader {
     #[must_use]
     pub fn caught_up(&self) -> bool {
         self.shared.is_caught_up.load(Ordering::Acquire)
+    }
+
+    /// What keeps it from reading.
+    #[must_use]
+    pub fn troubles(&self) -> Arc<Troubles> {
+        Arc::clone(&self.shared.troubles)
     }
 
     /// Whether the topic is still being read: false after a panic, which was logged.
@@ -138,6 +149,7 @@ struct Reading {
     /// The partitions whose end was not reached yet.
     not_at_end: BTreeSet<i32>,
     caught_up: Option<Done<()>>,
+    ask_again_at: Option<Instant>,
     stored: Counter,
     undecodable: Counter,
 }
@@ -145,6 +157,7 @@ struct Reading {
 impl Reading {
     fn run(&mut self) {
         while !self.is_stopping() {
+            self.ask_again();
             let batch = self.read_batch();
             if !self.do_until_done(&batch) {
                 return;
@@ -168,16 +181,51 @@ impl Reading {
         while batch.len() < BATCH_RECORDS {
             match self.client.poll(timeout) {
                 None => break,
-                Some(Ok(record)) => batch.push(self.understand(&record)),
+                Some(Ok(record)) => {
+                    batch.push(self.understand(&record));
+                    self.shared.troubles.end(Doing::Campaigns);
+                }
                 Some(Err(ClientError::PartitionEOF(partition))) => {
                     self.not_at_end.remove(&partition);
+                    self.shared.troubles.end(Doing::Campaigns);
                 }
                 // The context has logged and counted it; the client goes on by itself.
-                Some(Err(_)) => break,
+                Some(Err(error)) => {
+                    self.note(&error);
+                    break;
+                }
             }
             timeout = Duration::ZERO;
         }
         batch
+    }
+
+    /// A client that was refused goes on without a word once it is not any more. So it is made to say again how it stands:
+    /// a partition's end is told anew after an assignment.
+    fn note(&mut self, error: &ClientError) {
+        let Some(code) = error.rdkafka_error_code().filter(|code| is_refusal(*code)) else {
+            return;
+        };
+        let troubles = &self.shared.troubles;
+        troubles.begin(Doing::Campaigns, code, &code.to_string());
+        self.ask_again_at = Some(Instant::now() + RETRY_AFTER);
+    }
+
+    fn ask_again(&mut self) {
+        if self.ask_again_at.is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        self.ask_again_at = None;
+        if let Err(error) = self.client.position().and_then(|mut positions| {
+            start_where_unread(&mut positions)?;
+            self.client.assign(&positions)
+        }) {
+            repeats::warn(
+                "campaigns",
+                format!("campaigns cannot be read on yet: {error}"),
+            );
+            self.ask_again_at = Some(Instant::now() + RETRY_AFTER);
+        }
     }
 
     fn understand(&self, record: &BorrowedMessage<'_>) -> Work {
@@ -239,4 +287,19 @@ impl Reading {
             }
         }
     }
+}
+
+/// Of what nothing was read yet, the beginning comes next.
+fn start_where_unread(positions: &mut TopicPartitionList) -> KafkaResult<()> {
+    let places = positions.elements();
+    let unread = places
+        .iter()
+        .filter(|it| !matches!(it.offset(), Offset::Offset(_)));
+    let unread: Vec<_> = unread
+        .map(|it| (it.topic().to_owned(), it.partition()))
+        .collect();
+    for (topic, partition) in unread {
+        positions.set_partition_offset(&topic, partition, Offset::Beginning)?;
+    }
+    Ok(())
 }

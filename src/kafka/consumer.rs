@@ -74,10 +74,10 @@ impl Prepared {
         intake: Box<dyn Intake>,
         clock: Arc<dyn Clock>,
     ) -> Result<Consumer, KafkaError> {
-        let events = GroupEvents::new(&self.options.topics.requests);
+        let status = Arc::new(ConsumerStatus::new(&self.options));
+        let events = GroupEvents::new(&self.options.topics.requests, Arc::clone(&status));
         let client: BaseConsumer<GroupEvents> = self.config.create_with_context(events)?;
         client.subscribe(&[&self.options.topics.requests])?;
-        let status = Arc::new(ConsumerStatus::new());
         let commands = self.sender.clone();
         let shown = Arc::clone(&status);
         let (ended, has_ended) = channel::<()>();

@@ -14,6 +14,10 @@ use super::telemetry::ClientMetrics;
 /// All that is said only because a broker does not answer.
 const AWAY: &str = "away";
 
+/// What a broker does that expects TLS and gets none.
+const HANGS_UP: &str = "the broker closes the connection at our first word; if it speaks TLS, set \
+    kafka.client.\"security.protocol\" = \"SSL\"";
+
 /// What a client said of an error.
 #[derive(Clone, Debug)]
 pub(super) struct ClientFailure {
@@ -47,6 +51,27 @@ impl PlainContext {
         &self.metrics
     }
 
+    /// One line of librdkafka's log; what says why a broker does not answer is kept.
+    pub(super) fn say_log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // It hangs up before its first answer. librdkafka's own hint is lost with a closed connection's new words.
+        let hangs_up = message.contains("Disconnected") && message.contains("APIVERSION_QUERY");
+        if facility == "FAIL" && hangs_up {
+            self.set_last_error(ClientFailure {
+                code: Some(RDKafkaErrorCode::BrokerTransportFailure),
+                reason: HANGS_UP.to_owned(),
+            });
+        }
+        say_log(level, facility, message);
+    }
+
+    fn set_last_error(&self, failure: ClientFailure) {
+        let mut last = self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = Some(failure);
+    }
+
     pub(super) fn say_error(&self, error: &ClientError, reason: &str) {
         // The end of a partition is news, and no error.
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
@@ -57,10 +82,7 @@ impl PlainContext {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             return;
         }
-        *self
-            .last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(ClientFailure {
+        self.set_last_error(ClientFailure {
             code: error.rdkafka_error_code(),
             reason: reason.to_owned(),
         });
@@ -78,7 +100,7 @@ impl PlainContext {
 }
 
 /// One line of librdkafka's log, at its level; warnings that repeat are summed.
-pub(super) fn say_log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+fn say_log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match facility {
         // The user's options go to consumers and producers alike: what one of them has no use for is no mistake.
         "CONFWARN" if message.contains("will be ignored by") => {
@@ -106,7 +128,7 @@ pub(super) fn say_log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 impl ClientContext for PlainContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        say_log(level, facility, message);
+        self.say_log(level, facility, message);
     }
 
     fn error(&self, error: ClientError, reason: &str) {

@@ -17,7 +17,9 @@ pub enum KafkaError {
         detail: String,
     },
     /// The broker has no such topic.
-    #[error("the topic {topic:?} does not exist: create it, or correct kafka.topics.{role}")]
+    #[error(
+        "the topic {topic:?} does not exist: make it (almoner migrate), or correct kafka.topics.{role}"
+    )]
     TopicMissing {
         /// Its name.
         topic: String,
@@ -34,6 +36,11 @@ pub enum KafkaError {
         /// What it said.
         detail: String,
     },
+    /// The broker answers, but not this. librdkafka's mock cluster is such a one.
+    #[error(
+        "the broker did not say how the topics are set: it is too old, too slow, or no Apache Kafka"
+    )]
+    SettingsUnsaid,
     /// A client option that contradicts what no donation may be lost without.
     #[error("kafka.client.{key} = {theirs:?} cannot be: it must be {ours:?}, {why}; remove it")]
     Contradicts {

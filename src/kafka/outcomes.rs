@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::client_config::{Role, client_config};
 use super::error::KafkaError;
 use super::options::{KafkaOptions, Topics};
+use super::troubles::Troubles;
 use cutting::Cutting;
 use delivery::{Counters, Deliveries, Kind, Parcel};
 pub use letter::Letter;
@@ -56,6 +57,7 @@ impl KafkaOutcomes {
         let factory = Factory {
             config: client_config(options, Role::Producer)?,
             cutting: Arc::clone(&cutting),
+            troubles: Arc::new(Troubles::new(options)),
         };
         let shared = Arc::new(Shared {
             producer: RwLock::new(Some(factory.make()?)),
@@ -63,6 +65,7 @@ impl KafkaOutcomes {
             waiting,
             counters,
             cutting,
+            troubles: Arc::clone(&factory.troubles),
             stop_within: Mutex::default(),
             is_stopping: AtomicBool::new(false),
         });
@@ -95,6 +98,12 @@ impl KafkaOutcomes {
             // A panic of the thread leaves nothing unanswered: completions answer when they are dropped.
             let _ = thread.join();
         }
+    }
+
+    /// What keeps it from publishing.
+    #[must_use]
+    pub fn troubles(&self) -> &Troubles {
+        &self.shared.troubles
     }
 
     /// Publishes a dead letter as it is to be written.
@@ -162,11 +171,12 @@ fn owned_headers(headers: &[OwnedHeader]) -> OwnedHeaders {
 struct Factory {
     config: ClientConfig,
     cutting: Arc<Cutting>,
+    troubles: Arc<Troubles>,
 }
 
 impl Factory {
     fn make(&self) -> Result<BaseProducer<Deliveries>, KafkaError> {
-        let deliveries = Deliveries::new(Arc::clone(&self.cutting));
+        let deliveries = Deliveries::new(Arc::clone(&self.cutting), Arc::clone(&self.troubles));
         Ok(self.config.create_with_context(deliveries)?)
     }
 }
@@ -178,6 +188,7 @@ struct Shared {
     waiting: Arc<Waiting>,
     counters: Arc<Counters>,
     cutting: Arc<Cutting>,
+    troubles: Arc<Troubles>,
     stop_within: Mutex<Duration>,
     is_stopping: AtomicBool,
 }
@@ -227,6 +238,10 @@ impl Shared {
 
     fn refuse(&self, parcel: Parcel, error: &ClientError) -> Result<(), Parcel> {
         self.counters.failed(parcel.kind);
+        if let Some(code) = error.rdkafka_error_code() {
+            let said = code.to_string();
+            self.troubles.begin(parcel.kind.doing(), code, &said);
+        }
         parcel
             .done
             .call(Err(PublishError(error.to_string().into())));

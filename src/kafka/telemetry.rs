@@ -50,6 +50,11 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Cuts of dead letters that were larger than the broker takes",
     ),
+    Metric::gauge(
+        TROUBLE,
+        &["doing"],
+        "1 while this does not work: connect, requests, outcomes, dead_letters, forwards, campaigns",
+    ),
     Metric::gauge(PRODUCER_QUEUE, &[], "Records that wait in the producer"),
     Metric::counter(
         CAMPAIGN_RECORDS,
@@ -68,6 +73,7 @@ pub(super) const PUBLISHED: &str = "almoner_kafka_published_total";
 pub(super) const PUBLISH_FAILURES: &str = "almoner_kafka_publish_failures_total";
 pub(super) const LETTERS_CUT: &str = "almoner_kafka_dead_letters_cut_total";
 pub(super) const PRODUCER_QUEUE: &str = "almoner_kafka_producer_queue_records";
+pub(super) const TROUBLE: &str = "almoner_kafka_trouble";
 pub(super) const CAMPAIGN_RECORDS: &str = "almoner_kafka_campaign_records_total";
 
 /// What librdkafka's statistics say that we show.
@@ -77,6 +83,13 @@ struct Statistics {
     msg_cnt: u64,
     #[serde(default)]
     topics: HashMap<String, TopicStatistics>,
+    #[serde(default)]
+    brokers: HashMap<String, BrokerStatistics>,
+}
+
+#[derive(Deserialize)]
+struct BrokerStatistics {
+    state: String,
 }
 
 #[derive(Deserialize)]
@@ -121,11 +134,12 @@ impl ClientMetrics {
         }
     }
 
-    /// The lag of each partition of `topic` that is read; a partition that is not ours any more shows none.
+    /// The lag of each partition of `topic` that is read; a partition that is not ours any more shows none. The answer is
+    /// whether we are connected to a broker.
     #[expect(clippy::cast_precision_loss, reason = "a gauge is an f64")]
-    pub(super) fn lag(&self, topic: &str, statistics_json: &[u8]) {
+    pub(super) fn lag(&self, topic: &str, statistics_json: &[u8]) -> bool {
         let Ok(mut statistics) = serde_json::from_slice::<Statistics>(statistics_json) else {
-            return;
+            return false;
         };
         let partitions = statistics
             .topics
@@ -150,5 +164,9 @@ impl ClientMetrics {
                     .set(lag as f64);
             }
         }
+        statistics
+            .brokers
+            .values()
+            .any(|broker| broker.state == "UP")
     }
 }

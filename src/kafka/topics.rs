@@ -1,8 +1,11 @@
-//! The topics: asked for once at the start, so that what is missing is said by name; made, where somebody wants that.
+//! The topics: asked for once at the start, so that what is missing is said by name. How they are meant to be, and are, is
+//! in [`layout`]; what makes them is in [`make`].
+
+pub mod layout;
+pub mod make;
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
@@ -146,52 +149,3 @@ fn is_refusal(failure: &ClientFailure) -> bool {
 
 /// How many waiting events of a client are looked through for the reason of a failure.
 const EVENTS_MAX: usize = 100;
-
-/// A topic to be made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NewTopicSpec<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// How many partitions.
-    pub partitions: u16,
-    /// How many copies of each.
-    pub replicas: u16,
-    /// The broker's settings of it, as `("cleanup.policy", "compact")`.
-    pub settings: &'a [(&'a str, &'a str)],
-}
-
-/// Makes topics; one that is there already stays as it is.
-///
-/// # Errors
-/// The broker's answer for the first topic that could not be made.
-pub async fn create_topics(
-    options: &KafkaOptions,
-    topics: &[NewTopicSpec<'_>],
-) -> Result<(), KafkaError> {
-    let admin: AdminClient<PlainContext> =
-        client_config(options, Role::Producer)?.create_with_context(PlainContext::new())?;
-    let wanted: Vec<NewTopic<'_>> = topics
-        .iter()
-        .map(|topic| {
-            let replicas = TopicReplication::Fixed(i32::from(topic.replicas));
-            let new = NewTopic::new(topic.name, i32::from(topic.partitions), replicas);
-            topic
-                .settings
-                .iter()
-                .fold(new, |new, (key, value)| new.set(key, value))
-        })
-        .collect();
-    let answers = admin.create_topics(&wanted, &AdminOptions::new()).await?;
-    for answer in answers {
-        match answer {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, code)) => {
-                return Err(KafkaError::Refused {
-                    what: format!("to make the topic {topic:?}"),
-                    detail: code.to_string(),
-                });
-            }
-        }
-    }
-    Ok(())
-}

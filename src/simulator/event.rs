@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use super::answer::Answer;
-use super::currency::Currency;
+use super::currency::{AMOUNT_MAX, Currency};
 use super::decline::Decline;
 use super::ids::{ChargeId, IntentId, RefundId};
 
@@ -115,6 +115,7 @@ pub struct Terms {
     /// When it was created.
     pub created_ms: i64,
     /// How much, in the currency's smallest unit as Stripe counts it.
+    #[serde(deserialize_with = "amount")]
     pub amount: i64,
     /// Of what.
     pub currency: Currency,
@@ -145,6 +146,7 @@ pub struct RefundTerms {
     /// The charge that it gives back.
     pub charge: ChargeId,
     /// How much.
+    #[serde(deserialize_with = "amount")]
     pub amount: i64,
     /// Of what.
     pub currency: Currency,
@@ -153,6 +155,19 @@ pub struct RefundTerms {
     pub reason: Option<RefundReason>,
     /// What the caller attached.
     pub metadata: Metadata,
+}
+
+/// An amount as an intent can have one: sums of such do not overflow.
+fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let amount = i64::deserialize(deserializer)?;
+    if (0..=AMOUNT_MAX).contains(&amount) {
+        Ok(amount)
+    } else {
+        Err(de::Error::invalid_value(
+            de::Unexpected::Signed(amount),
+            &"an amount",
+        ))
+    }
 }
 
 /// Why an intent was cancelled.

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -88,7 +90,7 @@ async fn connection(stream: TcpStream, service: Arc<Service>, mut stop: watch::R
         .max_local_error_reset_streams(1 << 16)
         .initial_connection_window_size(1 << 24)
         .initial_stream_window_size(1 << 20);
-    let answer = service_fn(move |request| service.clone().answer(request));
+    let answer = service_fn(move |request: Request<Incoming>| service.clone().answer(request));
     let is_http2 = tokio::select! {
         it = begins_http2(&stream) => it,
         _ = stop.changed() => return,

@@ -1,13 +1,14 @@
 //! One request from its arrival to its answer: who asks, how often, what goes wrong, under which key, and the work.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use hyper::body::Body;
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
@@ -82,10 +83,13 @@ impl Service {
     }
 
     /// Answers one request.
-    pub(crate) async fn answer(
+    pub(crate) async fn answer<B: Body<Data = Bytes>>(
         self: Arc<Self>,
-        request: Request<Incoming>,
-    ) -> Result<Response<AnswerBody>, NoAnswer> {
+        request: Request<B>,
+    ) -> Result<Response<AnswerBody>, NoAnswer>
+    where
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let (head, body) = request.into_parts();
         let body = read(body).await?;
         let ordinal = self.requests.fetch_add(1, Ordering::Relaxed);
@@ -392,8 +396,11 @@ impl Service {
     }
 }
 
-async fn read(body: Incoming) -> Result<Bytes, NoAnswer> {
-    if hyper::body::Body::is_end_stream(&body) {
+async fn read<B: Body<Data = Bytes>>(body: B) -> Result<Bytes, NoAnswer>
+where
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     let whole = Limited::new(body, BODY_BYTES_MAX).collect().await;

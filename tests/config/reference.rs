@@ -85,7 +85,9 @@ fn every_key_is_described_with_a_unit() {
                 ("_ms", "milliseconds"),
                 ("_s", "seconds"),
                 ("_max", "How many"),
+                ("partitions", "How many"),
                 ("_factor", "How many"),
+                ("_replicas", "How many"),
             ];
             let (_, words) = unit
                 .iter()

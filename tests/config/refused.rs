@@ -236,6 +236,18 @@ fn values_that_contradict_each_other() {
         "kafka.topics.outcomes: \"donations.requests\" is also kafka.topics.requests; write another topic",
     );
     check(
+        "kafka",
+        "layout.retention_s = 3_600",
+        "kafka.layout.retention_s: 3600 is below kafka.layout.outage_s = 259200: requests would leave the log unread; \
+         write at least that",
+    );
+    check(
+        "kafka",
+        "layout = { replication_factor = 1, min_insync_replicas = 2 }",
+        "kafka.layout.min_insync_replicas: 2 is above kafka.layout.replication_factor = 1: nothing could be written; \
+         write at most that",
+    );
+    check(
         "donations",
         "request_types = [\"confirm\"]",
         "donations.request_types: lacks \"donate\": nothing could be given; add it",

@@ -99,7 +99,9 @@ fn a_variable_that_is_wrong_is_named() {
              from 1000 to 300000",
             "ALMONER__GATWAY__TIMEOUT_MS: sets no key; did you mean ALMONER__GATEWAY__TIMEOUT_MS?",
             "ALMONER__KAFKA: is a table of keys; [kafka] has bootstrap_servers, group_id, instance_id, partitioner, \
-             session_timeout_ms, topics.requests, topics.outcomes, topics.dead_letters, topics.campaigns, client",
+             session_timeout_ms, topics.requests, topics.outcomes, topics.dead_letters, topics.campaigns, layout.partitions, \
+             layout.replication_factor, layout.min_insync_replicas, layout.retention_s, layout.dead_letters_retention_s, \
+             layout.outage_s, client",
             "ALMONER__KAFKA__CLIENT__GROUP_ID: kafka.client.\"group.id\": set kafka.group_id instead",
         ],
     );

@@ -2,10 +2,10 @@
 
 use almoner_domain::campaign::{Campaign, CampaignChange, decode};
 
-use crate::bounds::within;
-use crate::cards::check_sentence;
-use crate::explore::{Fate, Target, fate, golden};
-use crate::mutate::Mutator;
+use super::bounds::within;
+use super::cards::check_sentence;
+use super::explore::{Fate, Target, fate, golden};
+use super::mutate::Mutator;
 
 /// A sound campaign.
 const SOUND: &[(&str, &str)] = &[
@@ -84,8 +84,7 @@ fn check_campaign(key: &str, campaign: &Campaign) {
     assert!(closed.is_none_or(|closed| closed.version == campaign.version));
 }
 
-#[test]
-fn campaigns() {
+pub fn campaigns() -> Target {
     let words: Vec<_> = SOUND
         .iter()
         .map(|(name, _)| name)
@@ -93,9 +92,8 @@ fn campaigns() {
         .map(|text| text.as_bytes())
         .collect();
     Target {
-        name: "campaigns",
         seeds: golden("campaign-"),
-        words: &words,
+        words,
         invent: Some(invent),
         inputs: 10_000,
         reaches: &[
@@ -106,6 +104,6 @@ fn campaigns() {
             "dead almoner.trailing_bytes",
             "dead almoner.duplicate_field",
         ],
+        read: Box::new(target),
     }
-    .explore(target);
 }

@@ -3,7 +3,8 @@
 use almoner_domain::card_number::{contains_card_number, mask_message, mask_text, masked};
 use almoner_domain::dead_letter::{DeadLetter, Encoded};
 
-use crate::bounds::within;
+use super::bounds::within;
+use super::explore::{Fate, Target, fate};
 
 /// The longest sentence that is said of an input.
 const SENTENCE_CHARS_MAX: usize = 400;
@@ -55,6 +56,85 @@ pub fn check_letter(letter: &DeadLetter) -> Encoded {
         .any(|(name, _)| &**name == "almoner-masked");
     assert_eq!(before != after, says_so);
     encoded
+}
+
+/// Any bytes as text and as a message: masked once is masked for good, and nothing but digits was touched.
+fn text(input: &[u8]) -> Fate {
+    let mut bytes = input.to_vec();
+    let any_text = within(input.len(), || mask_text(&mut bytes));
+    check_overwritten(input, &bytes);
+    assert!(!mask_text(&mut bytes), "masked again");
+    if let Ok(text) = std::str::from_utf8(input) {
+        assert_eq!(masked(text).as_bytes(), bytes);
+        assert_eq!(contains_card_number(text), any_text);
+    }
+    let mut message = input.to_vec();
+    let any = within(input.len(), || mask_message(&mut message));
+    assert_eq!(any, message != input);
+    assert_eq!(message.len(), input.len());
+    assert!(!mask_message(&mut message), "the message is masked again");
+    let stars = message.iter().filter(|byte| **byte == b'*').count();
+    let stars = "*".repeat(stars.min(64));
+    fate(&format!("text {any_text}, message {any} {stars}"))
+}
+
+fn check_overwritten(before: &[u8], after: &[u8]) {
+    assert_eq!(before.len(), after.len());
+    for (before, after) in before.iter().zip(after) {
+        let is_masked = before.is_ascii_digit() && *after == b'*';
+        assert!(before == after || is_masked);
+    }
+}
+
+/// Bytes in which every masked number makes the next one readable: `links` strings in what is no MessagePack, each with
+/// a length that is the first digit of a card number, which is hidden in a UUID until the string before is read.
+fn unfolding(links: usize) -> Vec<u8> {
+    let mut bytes = vec![0xc1];
+    for _ in 0..links {
+        bytes.extend(b"\xd941111111-1111-1111-4111-111111111111-------");
+    }
+    // The last string, too, is as long as it says.
+    bytes.extend(b"----------");
+    bytes
+}
+
+#[test]
+fn what_unfolds_as_it_is_masked_is_masked_in_time() {
+    for links in [1, 2, 7, 8, 9, 100, 20_000] {
+        let mut message = unfolding(links);
+        assert!(within(message.len(), || mask_message(&mut message)));
+        assert!(!mask_message(&mut message), "{links} links");
+    }
+}
+
+pub fn texts() -> Target {
+    Target {
+        seeds: vec![
+            unfolding(3),
+            b"4111 1111 1111 1111, 3782-822463-10005".to_vec(),
+            b"018f6b2e-5c1a-7abc-8def-0123456789ab".to_vec(),
+            b"\x81\xa1k\xcf\x00\x0e\xe3\x5f\x39\xf2\x7f\xff".to_vec(),
+            b"\x92\xd9\x104111111111111111\xc4\x104111111111111111".to_vec(),
+        ],
+        words: vec![
+            b"41111111-1111-1111-4111-111111111111",
+            b"4111111111111111",
+            b"0123456789abcdef",
+            b"\xd94",
+            b"\xda",
+            b"\xc1",
+            b"-",
+            b" ",
+        ],
+        invent: None,
+        inputs: 10_000,
+        reaches: &[
+            "text true, message true",
+            "text false, message false",
+            "text false, message true",
+        ],
+        read: Box::new(text),
+    }
 }
 
 /// A long record, full of what is nearly a card number.

@@ -9,8 +9,8 @@ use std::path::Path;
 use almoner::app::{gateway_options, kafka_options, settings_of};
 use almoner::config::{Config, ConfigErrors, Loaded, Sources, load};
 
-use crate::bounds::within_bytes;
-use crate::explore::{Fate, Target, fate};
+use super::bounds::within_bytes;
+use super::explore::{Fate, Target, fate};
 
 /// Stands in the environment of every input, and nowhere else: it is never shown.
 const PLANTED: &str = "sk_live_planted";
@@ -83,18 +83,16 @@ fn refused(errors: &ConfigErrors) -> Fate {
     fate(&format!("refused {}", first.message))
 }
 
-#[test]
-fn configurations() {
+pub fn configurations() -> Target {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("almoner.toml");
-    let example = include_bytes!("../../config/almoner.toml").to_vec();
+    let example = include_str!("../../config/almoner.toml");
     let small = b"[gateway]\ntimeout_ms = 5_000\nbase_url = \"http://gateway:12111\"\n[donations]\nrequest_types = [\"donate\"]\nmax_age_s = 7_200\n\
         [kafka.client]\n\"sasl.password\" = \"p\"\n[kafka.topics]\nrequests = \"r\"\n[limits]\nin_flight_max = 64\n".to_vec();
     let mut variables = small.clone();
     variables.extend(b"\0ALMONER__GATEWAY__TIMEOUT_MS=7000\0ALMONER__KAFKA__CLIENT__SASL_PASSWORD=1e5\0ALMONER__LOG__LEVEL=debug");
     // The keys and sections of the example, as they are spelt there.
-    let text = String::from_utf8_lossy(&example).into_owned();
-    let mut words: Vec<&[u8]> = text
+    let mut words: Vec<&[u8]> = example
         .split(['\n', ' ', '#', '='])
         .filter(|word| word.len() > 1)
         .map(str::as_bytes)
@@ -122,12 +120,14 @@ fn configurations() {
     // The keys are learnt from the schema once.
     target(&path, b"");
     Target {
-        name: "config",
-        seeds: vec![example.clone(), small, variables],
-        words: &words,
+        seeds: vec![example.into(), small, variables],
+        words,
         invent: None,
         inputs: 1_500,
         reaches: &["taken", "refused not TOML", "refused"],
+        read: Box::new(move |input| {
+            let _kept = &folder;
+            target(&path, input)
+        }),
     }
-    .explore(|input| target(&path, input));
 }

@@ -13,51 +13,62 @@ pub type Fate = String;
 /// Inputs whose fate was new, beyond which no more are kept.
 const KEPT_MAX: usize = 4096;
 
+/// Reads one input.
+pub type Reading = dyn Fn(&[u8]) -> Fate;
+
 /// One thing that reads bytes from outside.
-pub struct Target<'a> {
-    /// Its folder in the corpus.
-    pub name: &'static str,
+pub struct Target {
     /// Inputs beside the corpus to begin with.
     pub seeds: Vec<Vec<u8>>,
     /// What its inputs are made of.
-    pub words: &'a [&'a [u8]],
+    pub words: Vec<&'static [u8]>,
     /// Makes an input from nothing, where mutated bytes would rarely be sound.
     pub invent: Option<fn(&mut Mutator) -> Vec<u8>>,
     /// So many inputs are made up, unless there is a time to fill.
     pub inputs: usize,
     /// Fates that must have been met, by how they begin: a target that reaches none of them tests nothing.
-    pub reaches: &'a [&'a str],
+    pub reaches: &'static [&'static str],
+    /// Gives an input to what is tested, and panics where a property does not hold.
+    pub read: Box<Reading>,
 }
 
-impl Target<'_> {
-    /// Gives the target's inputs to `read`, which panics where a property does not hold.
-    pub fn explore(self, read: impl Fn(&[u8]) -> Fate) {
+impl Target {
+    /// All that it begins with: its seeds, the corpus of this name, and nothing at all.
+    pub fn beginnings(&self, name: &str) -> Vec<Vec<u8>> {
         let mut pool = self.seeds.clone();
-        pool.extend(corpus(self.name));
+        pool.extend(corpus(name));
         pool.push(Vec::new());
+        pool
+    }
+
+    /// The next input: from nothing, or out of two that there are.
+    pub fn vary(&self, mutator: &mut Mutator, one: &[u8], other: &[u8]) -> Vec<u8> {
+        match self.invent {
+            Some(invent) if mutator.below(4) == 0 => invent(mutator),
+            _ => mutator.mutate(one, other, &self.words),
+        }
+    }
+
+    /// Reads the corpus of this name, and what a seeded mutator makes of it.
+    pub fn explore(&self, name: &str) {
+        let mut pool = self.beginnings(name);
         let mut fates = HashSet::new();
         for input in &pool {
-            fates.insert(self.run(&read, input));
+            fates.insert(self.run(name, input));
         }
         let (seed, until) = effort();
         let mut mutator = Mutator::new(seed);
         let mut count = 0_usize;
         while until.map_or(count < self.inputs, |until| now() < until) {
-            let input = match self.invent {
-                Some(invent) if mutator.below(4) == 0 => invent(&mut mutator),
-                _ => {
-                    let (one, other) = (mutator.below(pool.len()), mutator.below(pool.len()));
-                    mutator.mutate(&pool[one], &pool[other], self.words)
-                }
-            };
+            let (one, other) = (mutator.below(pool.len()), mutator.below(pool.len()));
+            let input = self.vary(&mut mutator, &pool[one], &pool[other]);
             count += 1;
-            if fates.insert(self.run(&read, &input)) && pool.len() < KEPT_MAX {
+            if fates.insert(self.run(name, &input)) && pool.len() < KEPT_MAX {
                 pool.push(input);
             }
         }
         println!(
-            "{}: {count} inputs from seed {seed}, {} fates",
-            self.name,
+            "{name}: {count} inputs from seed {seed}, {} fates",
             fates.len()
         );
         for expected in self.reaches {
@@ -66,14 +77,13 @@ impl Target<'_> {
         }
     }
 
-    fn run(&self, read: &impl Fn(&[u8]) -> Fate, input: &[u8]) -> Fate {
-        catch_unwind(AssertUnwindSafe(|| read(input))).unwrap_or_else(|panic| {
-            let path = write_down(self.name, input);
+    fn run(&self, name: &str, input: &[u8]) -> Fate {
+        catch_unwind(AssertUnwindSafe(|| (self.read)(input))).unwrap_or_else(|panic| {
+            let path = write_down(name, input);
             eprintln!(
-                "the input of {} bytes is in {}; once mended, keep it in tests/fuzz/corpus/{}",
+                "the input of {} bytes is in {}; once mended, keep it in tests/fuzz/corpus/{name}",
                 input.len(),
                 path.display(),
-                self.name
             );
             resume_unwind(panic)
         })
@@ -103,18 +113,21 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// The project's folder, for each of the two packages that are made of these files.
+fn root() -> &'static Path {
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    folders
+        .find(|folder| folder.join("tests/fuzz/corpus").is_dir())
+        .unwrap()
+}
+
 fn corpus(name: &str) -> Vec<Vec<u8>> {
-    files(
-        &Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/fuzz/corpus")
-            .join(name),
-        "",
-    )
+    files(&root().join("tests/fuzz/corpus").join(name), "")
 }
 
 /// The golden messages whose names begin so.
 pub fn golden(prefix: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract");
+    let folder = root().join("tests/contract");
     let found = files(&folder, prefix);
     assert!(!found.is_empty(), "no golden message {prefix}");
     found
@@ -122,8 +135,7 @@ pub fn golden(prefix: &str) -> Vec<Vec<u8>> {
 
 /// The golden blob of this name.
 pub fn golden_blob(name: &str) -> Vec<Vec<u8>> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/stores/golden/{name}.1.msgpack"));
+    let path = root().join(format!("tests/stores/golden/{name}.1.msgpack"));
     vec![std::fs::read(path).unwrap()]
 }
 

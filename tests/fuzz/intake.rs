@@ -16,11 +16,11 @@ use almoner_actors::world::{Credits, World};
 use almoner_domain::ids::{Place, Shard, UserId};
 use almoner_domain::request::{self, Record, Refusal, Request};
 
-use crate::bounds::within;
-use crate::cards::check_letter;
-use crate::explore::{Fate, Target, fate, golden};
-use crate::mutate::Mutator;
-use crate::requests::{check_rejection, check_request};
+use super::bounds::within;
+use super::cards::check_letter;
+use super::explore::{Fate, Target, fate, golden};
+use super::mutate::Mutator;
+use super::requests::{check_rejection, check_request};
 
 const TOPIC: &str = "donations.requests";
 const PARTITIONS: u32 = 4;
@@ -283,7 +283,7 @@ fn check_forward(world: &World, topic: &Arc<str>, raw: &RawRecord<'_>, forward: 
 }
 
 /// It is always the same time.
-struct FixedClock;
+pub struct FixedClock;
 
 impl Clock for FixedClock {
     fn wall_ms(&self) -> i64 {
@@ -309,12 +309,11 @@ fn invent(mutator: &mut Mutator) -> Vec<u8> {
     let headers: Vec<(u8, &[u8])> = (0..mutator.below(4))
         .map(|_| (mutator.byte(), mutator.one(&places)))
         .collect();
-    let value = crate::requests::invent(mutator);
+    let value = super::requests::invent(mutator);
     framed(flags, mutator.byte(), b"user_1", &headers, &value)
 }
 
-#[test]
-fn records() {
+pub fn records() -> Target {
     let world = world();
     let topic: Arc<str> = TOPIC.into();
     let right = KEY_FITS | PLACE_FITS;
@@ -343,15 +342,14 @@ fn records() {
         .into_iter()
         .chain(again)
     });
-    let mut words = crate::requests::words();
+    let mut words = super::requests::words();
     words.extend([
         &b"\x01\x16donations.requests/0/7"[..],
         b"donations.requests/1/2",
     ]);
     Target {
-        name: "records",
         seeds: seeds.collect(),
-        words: &words,
+        words,
         invent: Some(invent),
         inputs: 20_000,
         reaches: &[
@@ -370,6 +368,6 @@ fn records() {
             "dead almoner.no_identity",
             "dead almoner.misplaced",
         ],
+        read: Box::new(move |input| target(&world, &topic, input)),
     }
-    .explore(|input| target(&world, &topic, input));
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use almoner::simulator::{JournalError, intents_of_journal};
 
-use crate::bounds::within_bytes;
-use crate::explore::{Fate, Target, fate};
+use super::bounds::within_bytes;
+use super::explore::{Fate, Target, fate};
 
 /// The file is read through a buffer of a megabyte.
 const BYTES_MAX: u64 = 3 << 20;
@@ -27,13 +27,11 @@ fn target(folder: &Path, input: &[u8]) -> Fate {
     }
 }
 
-#[test]
-fn journals() {
+pub fn journals() -> Target {
     let folder = tempfile::tempdir().unwrap();
     Target {
-        name: "journal",
         seeds: Vec::new(),
-        words: &[
+        words: vec![
             b"18446744073709551615",
             b"-9223372036854775808",
             b"\"amount\":",
@@ -45,6 +43,6 @@ fn journals() {
         invent: None,
         inputs: 2_000,
         reaches: &["read [", ": "],
+        read: Box::new(move |input| target(folder.path(), input)),
     }
-    .explore(|input| target(folder.path(), input));
 }

@@ -1,18 +1,26 @@
 //! Whatever bytes come from outside: no panic, bounded memory and time, and every input has a fate.
 //!
-//! Each target reads its corpus (`corpus/TARGET/`, and the golden messages), then what a seeded mutator makes of it; an
-//! input whose fate was not seen before is kept and mutated further. `tests/fuzz.sh SECONDS` goes on for longer, from a
-//! fresh seed. An input that breaks a target is written down, and named by the failure.
+//! Each target ([`targets`]) reads its corpus (`corpus/TARGET/`, and the golden messages), then what a seeded mutator makes
+//! of it; an input whose fate was not seen before is kept and mutated further. An input that breaks a target is written
+//! down, and named by the failure. `guided/` drives the same targets by the coverage of the code; `tests/fuzz.sh` starts
+//! either of them for longer.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod answers;
 mod bounds;
 mod campaigns;
 mod cards;
 mod config;
-mod explore;
+pub(crate) mod explore;
+mod http;
 mod intake;
 mod journal;
-mod mutate;
+pub(crate) mod mutate;
+mod outcomes;
 mod requests;
+mod rows;
+mod simulator;
 mod stored;
+pub(crate) mod targets;
+mod words;

@@ -6,10 +6,10 @@ use almoner_domain::money::AMOUNT_MINOR_MAX;
 use almoner_domain::outcome::{self, REQUEST_REJECTED, Rejection};
 use almoner_domain::request::{Information, Record, Refusal, Request, Rules, decode, encode};
 
-use crate::bounds::within;
-use crate::cards::{check_letter, check_sentence};
-use crate::explore::{Fate, Target, fate, golden};
-use crate::mutate::Mutator;
+use super::bounds::within;
+use super::cards::{check_letter, check_sentence};
+use super::explore::{Fate, Target, fate, golden};
+use super::mutate::Mutator;
 
 /// A sound request.
 const SOUND: &[(&str, &str)] = &[
@@ -169,12 +169,10 @@ pub fn check_rejection(rejection: &Rejection) {
     assert_eq!(view.user_id, &*message.key);
 }
 
-#[test]
-fn requests() {
+pub fn requests() -> Target {
     Target {
-        name: "requests",
         seeds: golden("request-"),
-        words: &words(),
+        words: words(),
         invent: Some(invent),
         inputs: 20_000,
         reaches: &[
@@ -197,6 +195,6 @@ fn requests() {
             "rejected metadata",
             "rejected type",
         ],
+        read: Box::new(target),
     }
-    .explore(target);
 }

@@ -12,8 +12,8 @@ use almoner_domain::request::{DonationRequest, Information};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::bounds::within_bytes;
-use crate::explore::{Fate, Target, fate, golden_blob};
+use super::bounds::within_bytes;
+use super::explore::{Fate, Target, fate, golden_blob};
 
 /// For a list whose length is claimed, serde reserves a megabyte at the most; a progress has two lists.
 const BYTES_MAX: u64 = 3 << 20;
@@ -128,7 +128,7 @@ fn information(bytes: &[u8]) -> Fate {
     read::<Information>(bytes).map_or_else(|refused| refused, |_| "read".into())
 }
 
-fn donation() -> Donation {
+pub fn donation() -> Donation {
     Donation {
         request: DonationRequest {
             id: DonationId([7; 16]),
@@ -168,12 +168,10 @@ fn progresses() -> Vec<Vec<u8>> {
         .collect()
 }
 
-#[test]
-fn blobs_of_progress() {
+pub fn blobs_of_progress() -> Target {
     Target {
-        name: "progress",
         seeds: [golden_blob("progress"), progresses()].concat(),
-        words: &[
+        words: vec![
             b"Charge",
             b"Fetch",
             b"\x81\xa7Confirm\x81\xa1n\xcd\xff\xff",
@@ -192,16 +190,14 @@ fn blobs_of_progress() {
         invent: None,
         inputs: 10_000,
         reaches: &["refused", "read Accepted", "read Charging"],
+        read: Box::new(progress),
     }
-    .explore(progress);
 }
 
-#[test]
-fn blobs_of_what_was_told() {
+pub fn blobs_of_what_was_told() -> Target {
     Target {
-        name: "told",
         seeds: golden_blob("told"),
-        words: &[
+        words: vec![
             b"Succeeded",
             b"Failed",
             b"card_declined",
@@ -211,19 +207,17 @@ fn blobs_of_what_was_told() {
         invent: None,
         inputs: 5_000,
         reaches: &["refused", "read donation."],
+        read: Box::new(told),
     }
-    .explore(told);
 }
 
-#[test]
-fn blobs_of_information() {
+pub fn blobs_of_information() -> Target {
     Target {
-        name: "information",
         seeds: golden_blob("information"),
-        words: &[b"metadata", b"message", b"\x92\xa1k\xa1v"],
+        words: vec![b"metadata", b"message", b"\x92\xa1k\xa1v"],
         invent: None,
         inputs: 5_000,
         reaches: &["refused", "read"],
+        read: Box::new(information),
     }
-    .explore(information);
 }

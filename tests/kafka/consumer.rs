@@ -8,7 +8,8 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tokio::time::Instant;
 
 use crate::support::{
-    Member, PARTITIONS, PATIENCE, Recorder, assert_run, cluster, commit, commit_once, done, produce,
+    Member, PARTITIONS, PATIENCE, Recorder, assert_run, cluster, commit, commit_once, done, mock,
+    produce,
 };
 
 #[test]
@@ -142,7 +143,7 @@ fn a_refused_record_is_offered_again_in_its_order() {
 
 #[test]
 fn a_refused_commit_is_told_and_the_next_one_covers_it() {
-    let (cluster, options) = cluster();
+    let (cluster, options) = mock();
     produce(&options, 0, 10, 20);
     let member = Member::join(&options, Recorder::new());
     member.intake.wait_taken(10);
@@ -198,7 +199,7 @@ fn a_panic_of_the_thread_is_reported() {
 
 #[test]
 fn it_stops_although_the_broker_is_gone() {
-    let (cluster, mut options) = cluster();
+    let (cluster, mut options) = mock();
     options.drain_timeout_ms = 1_000;
     produce(&options, 0, 3, 20);
     let member = Member::join(&options, Recorder::new());

@@ -2,13 +2,33 @@
 
 use almoner::kafka::broker::{EmbeddedBroker, LogMeter, MeterError};
 use almoner::kafka::options::KafkaOptions;
+use rdkafka::admin::AdminOptions;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::time::Instant;
 
+use crate::real_kafka;
 use crate::support::{Member, PATIENCE, Recorder, assert_run, cluster, commit, produce};
 
-/// More than the mock cluster keeps of a partition.
+/// More than the mock cluster keeps of a partition; of a real one, what it would keep too long is deleted.
 fn overflow(options: &KafkaOptions, partition: i32) {
     produce(options, partition, 700, 10_000);
+    if real_kafka::address().is_some() {
+        let client: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &options.bootstrap_servers)
+            .create()
+            .unwrap();
+        let topic = &options.topics.requests;
+        let (_, high) = client.fetch_watermarks(topic, partition, PATIENCE).unwrap();
+        let mut before = TopicPartitionList::new();
+        let offset = Offset::Offset(high - 300);
+        before
+            .add_partition_offset(topic, partition, offset)
+            .unwrap();
+        let admin = real_kafka::admin(&options.bootstrap_servers);
+        let deleted = admin.delete_records(&before, &AdminOptions::new());
+        real_kafka::block_on(deleted).unwrap();
+    }
 }
 
 #[test]

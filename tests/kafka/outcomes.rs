@@ -16,9 +16,9 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::time::Instant;
 
-use crate::support::{PARTITIONS, PATIENCE, cluster, done};
+use crate::support::{PARTITIONS, PATIENCE, cluster, done, mock};
 
-fn message(key: &str, number: usize) -> Message {
+pub fn message(key: &str, number: usize) -> Message {
     Message {
         key: key.into(),
         value: format!("outcome {number}").into_bytes(),
@@ -42,7 +42,7 @@ fn start(options: &KafkaOptions) -> KafkaOutcomes {
 }
 
 /// All records of a topic, until there are `count`.
-fn read(options: &KafkaOptions, topic: &str, count: usize) -> Vec<OwnedMessage> {
+pub fn read(options: &KafkaOptions, topic: &str, count: usize) -> Vec<OwnedMessage> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", &options.bootstrap_servers)
         .set("group.id", "test")
@@ -71,7 +71,7 @@ fn read(options: &KafkaOptions, topic: &str, count: usize) -> Vec<OwnedMessage> 
     records
 }
 
-fn header(record: &OwnedMessage, name: &str) -> Option<String> {
+pub fn header(record: &OwnedMessage, name: &str) -> Option<String> {
     let headers = record.headers()?;
     headers
         .iter()
@@ -135,7 +135,7 @@ fn a_misplaced_record_goes_to_the_shard_that_it_is_sent_to() {
 
 #[test]
 fn errors_are_retried_or_told_and_the_next_one_goes_out() {
-    let (cluster, options) = cluster();
+    let (cluster, options) = mock();
     let outcomes = start(&options);
     assert_eq!(publish(&outcomes, message("u", 0)), Ok(()));
     cluster.request_errors(
@@ -160,7 +160,7 @@ fn errors_are_retried_or_told_and_the_next_one_goes_out() {
 
 #[test]
 fn after_a_fatal_error_there_is_a_new_producer() {
-    let (cluster, options) = cluster();
+    let (cluster, options) = mock();
     let outcomes = start(&options);
     assert_eq!(publish(&outcomes, message("u", 0)), Ok(()));
     // The broker has lost count of us: an idempotent producer gives itself up.
@@ -242,7 +242,7 @@ fn many_at_once() {
 }
 
 /// A letter of so many bytes, read at this offset.
-fn letter(offset: i64, byte: u8, bytes: usize) -> Letter {
+pub fn letter(offset: i64, byte: u8, bytes: usize) -> Letter {
     Letter {
         place: Place {
             topic: "donations.requests".into(),
@@ -255,7 +255,7 @@ fn letter(offset: i64, byte: u8, bytes: usize) -> Letter {
     }
 }
 
-fn send_letter(outcomes: &KafkaOutcomes, letter: Letter) -> Result<(), PublishError> {
+pub fn send_letter(outcomes: &KafkaOutcomes, letter: Letter) -> Result<(), PublishError> {
     let (done, result) = done();
     outcomes.send_letter(letter, done);
     result.recv_timeout(PATIENCE).unwrap()
@@ -263,7 +263,7 @@ fn send_letter(outcomes: &KafkaOutcomes, letter: Letter) -> Result<(), PublishEr
 
 #[test]
 fn a_letter_that_is_too_large_is_kept_whole_and_cut_until_it_fits() {
-    let (cluster, options) = cluster();
+    let (cluster, options) = mock();
     let store = Arc::new(MemoryStore::new());
     let outcomes = KafkaOutcomes::start(&options, Arc::clone(&store) as Arc<dyn Letters>).unwrap();
     let mut count = 0;
@@ -320,7 +320,7 @@ fn a_letter_that_cannot_be_kept_is_not_cut() {
 
 #[test]
 fn without_a_broker_all_are_answered() {
-    let (cluster, mut options) = cluster();
+    let (cluster, mut options) = mock();
     drop(cluster);
     options
         .client

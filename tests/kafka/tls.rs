@@ -10,7 +10,7 @@ use almoner::kafka::options::KafkaOptions;
 use almoner::kafka::topics;
 use tokio::runtime::Runtime;
 
-use crate::support::{Cluster, PATIENCE, cluster};
+use crate::support::{Mock, PATIENCE, mock};
 use crate::tls_front::TlsFront;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
@@ -18,8 +18,8 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 /// For what is refused at once, but tried again until then.
 const REFUSED_WITHIN: Duration = Duration::from_secs(3);
 
-fn behind_tls(name: &str) -> (Cluster, TlsFront, KafkaOptions) {
-    let (cluster, mut options) = cluster();
+fn behind_tls(name: &str) -> (Mock, TlsFront, KafkaOptions) {
+    let (cluster, mut options) = mock();
     let behind: SocketAddr = cluster.bootstrap_servers().parse().unwrap();
     let front = TlsFront::start(RUNTIME.handle(), behind, name, &[]);
     options.bootstrap_servers = front.addr.to_string();

@@ -50,6 +50,12 @@ impl Crowd {
         self.publish(&posts);
     }
 
+    /// Publishes what nobody can read.
+    pub fn give_garbage(&mut self) {
+        let garbage = self.garbage();
+        self.publish(&[garbage]);
+    }
+
     /// Each user who was asked and has got no end of it says yes or no.
     pub fn answer_questions(&mut self, seen: &Seen) {
         let is_open = |n: &u32| seen.is_question(id(*n)) && seen.end_of(id(*n)).is_none();

@@ -8,6 +8,10 @@ mod crowd;
 mod disasters;
 mod network;
 mod promises;
+mod real;
+#[path = "../support/real_kafka.rs"]
+#[allow(dead_code)]
+mod real_kafka;
 mod secrets;
 // A harness offers more than each story takes.
 #[allow(dead_code, unused_imports)]

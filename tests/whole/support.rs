@@ -19,7 +19,7 @@ mod wait;
 mod world;
 
 pub use {
-    broker::{Broker, GROUP_ID},
+    broker::Broker,
     follower::{Follower, Letter, Seen, Told},
     gateway::{API_KEY, GatewaySim},
     http::get,

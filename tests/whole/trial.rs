@@ -4,7 +4,9 @@ use almoner::store::sqlite::Books;
 
 use crate::crowd::Crowd;
 use crate::promises::{Broken, Facts, broken, broken_at_rest};
-use crate::support::{Follower, GROUP_ID, Instance, Process, World, ignoring_file_limits};
+use crate::support::{
+    Broker, Follower, Instance, PARTITIONS, Process, World, ignoring_file_limits,
+};
 
 /// Chooses traffic and moments; by default each run has its own.
 const SEED: &str = "ALMONER_CRASH_SEED";
@@ -22,16 +24,21 @@ pub struct Trial {
 impl Trial {
     /// A gateway with these arguments and nobody who has given yet.
     pub fn new(gateway_args: &[&str]) -> Self {
+        Self::on(Broker::usual(PARTITIONS), gateway_args)
+    }
+
+    /// The same on this broker.
+    pub fn on(broker: Broker, gateway_args: &[&str]) -> Self {
         let own = u64::from(std::process::id());
         let seed = std::env::var(SEED).map_or(own, |seed| seed.parse().unwrap());
         let seed_text = seed.to_string();
-        let world = World::new(&[gateway_args, &["--seed", &seed_text]].concat());
+        let world = World::on(broker, &[gateway_args, &["--seed", &seed_text]].concat());
         Self {
             follower: world.follower(),
             crowd: Crowd::new(&world, seed),
+            group_id: world.broker.group_id().to_owned(),
             world,
             seed,
-            group_id: GROUP_ID.to_owned(),
             groups: 0,
         }
     }
@@ -78,7 +85,7 @@ impl Trial {
     /// The next instance need not wait until the broker gives up the dead one's membership.
     pub fn broker_notices_the_death(&mut self) {
         self.groups += 1;
-        let next = format!("{GROUP_ID}-{}", self.groups);
+        let next = format!("{}-{}", self.world.broker.group_id(), self.groups);
         self.world.broker.hand_over(&self.group_id, &next);
         self.group_id = next;
     }

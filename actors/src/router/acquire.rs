@@ -160,15 +160,17 @@ impl Router {
             let standing = Standing::of_unfinished(kind);
             self.put_window(&user_id, Entry::recorded(&donation, standing, is_answered));
             let kind = kind.unwrap_or(PendingKind::Drained);
-            self.pending.put(
-                id,
-                PendingEntry {
-                    due_ms,
-                    kind,
-                    user_id,
-                    is_acknowledged: false,
-                },
-            );
+            let entry = PendingEntry {
+                due_ms,
+                kind,
+                user_id,
+                is_acknowledged: false,
+            };
+            // Only a shard that begins anew has flights by now.
+            match self.flights.get_mut(&id) {
+                Some(flight) => flight.was_pending = Some(entry),
+                None => self.pending.put(id, entry),
+            }
         }
     }
 
@@ -190,6 +192,7 @@ impl Router {
         }
         let (pending, waiting) = (self.pending.known.len(), self.inbox.len());
         tracing::info!(shard = %self.id, pending, waiting, "shard taken over");
+        self.send_flights_again(|_| true);
         self.begin_inbox();
     }
 }

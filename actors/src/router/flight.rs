@@ -68,9 +68,11 @@ pub(super) struct Flight {
     donation: Option<Arc<Donation>>,
     latest: Option<Arc<Told>>,
     /// As what it was pending when the flight began. It is that again if nothing comes of the flight.
-    was_pending: Option<PendingEntry>,
+    pub(super) was_pending: Option<PendingEntry>,
     /// It was sent to its user again after a crash: what was recorded before that may not have been told.
     was_sent_again: bool,
+    /// Its user's actor was quarantined with it: it is set aside, and not tried again here.
+    was_quarantined: bool,
     /// Other requests for its id that came while it was in flight: they are begun, one by one, when it ends.
     after: Vec<Work>,
     /// Since when, boot clock.
@@ -149,10 +151,18 @@ impl Flight {
             latest: None,
             was_pending: None,
             was_sent_again: false,
+            was_quarantined: false,
             after: Vec::new(),
             since_boot_ms,
             looked_at_boot_ms: since_boot_ms,
         }
+    }
+
+    /// It counts for this slot of its user from now on, who begins anew.
+    pub(super) fn move_to(&mut self, slot: Rc<Slot>, now_boot_ms: i64) {
+        self.was_quarantined |= self.is_at_user() && self.slot.is_quarantined(now_boot_ms);
+        slot.launched();
+        std::mem::replace(&mut self.slot, slot).landed();
     }
 
     /// Whether it is still at its user.
@@ -270,7 +280,8 @@ impl Router {
                 continue;
             };
             flight.was_sent_again = true;
-            match slots::user(shard, &flight.slot, boot_ms) {
+            let user = slots::user(shard, &flight.slot, boot_ms);
+            match user.filter(|_| !flight.was_quarantined) {
                 Some(user) => flight.send_to(id, &user),
                 None => self.again_later(Again::LookAfter(id)),
             }

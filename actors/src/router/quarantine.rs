@@ -15,10 +15,9 @@ use super::tick::Again;
 use super::{Departed, Fate, Router};
 use crate::ports::{AdvanceWrite, Advanced, Done, Pending, Recorded, StoreError};
 use crate::telemetry;
-use crate::world::Alarm;
 
 /// Distinct entities of one shard, quarantined within [`ENTITIES_WINDOW_MS`], that are no longer the entities' fault:
-/// the process ends, and its successor takes the shard over. One poison entity never ends anything.
+/// the shard begins anew. One poison entity never does that.
 const ENTITIES_MAX: usize = 10;
 /// How long a quarantined entity counts against its shard, boot clock.
 const ENTITIES_WINDOW_MS: i64 = 60_000;
@@ -26,12 +25,13 @@ const ENTITIES_WINDOW_MS: i64 = 60_000;
 #[derive(Message)]
 #[rtype(result = "()")]
 struct QuarantinedLoaded {
+    takeover: u64,
     id: DonationId,
     recorded: Result<Option<Box<Recorded>>, StoreError>,
 }
 
 impl Router {
-    pub(super) fn quarantine_user(&mut self, user: &UserId, panic: &str) {
+    pub(super) fn quarantine_user(&mut self, user: &UserId, panic: &str, ctx: &Context<Self>) {
         tracing::error!(shard = %self.id, %user, panic, "the user's actor is quarantined");
         self.world.telemetry.quarantined("user");
         let boot_ms = self.world.clock.boot_ms();
@@ -44,11 +44,16 @@ impl Router {
         for id in ids {
             self.again_later(Again::LookAfter(id)); // its last write may be on its way yet
         }
-        self.escalate_if_many(user, boot_ms);
+        self.begin_anew_if_many(user, boot_ms, ctx);
     }
 
     /// Who waits for its word is queued meanwhile.
-    pub(super) fn quarantine_campaign(&mut self, campaign: &CampaignId, panic: &str) {
+    pub(super) fn quarantine_campaign(
+        &mut self,
+        campaign: &CampaignId,
+        panic: &str,
+        ctx: &Context<Self>,
+    ) {
         tracing::error!(shard = %self.id, %campaign, panic, "the campaign's actor is quarantined");
         self.world.telemetry.quarantined("campaign");
         let boot_ms = self.world.clock.boot_ms();
@@ -56,26 +61,26 @@ impl Router {
             shard.quarantine_campaign(campaign, boot_ms + QUARANTINE_MS);
         }
         self.slots.ask_again();
-        self.escalate_if_many(campaign, boot_ms);
+        self.begin_anew_if_many(campaign, boot_ms, ctx);
     }
 
     /// One poison entity is set aside; where many distinct ones fail at once, it is not they who fail.
-    fn escalate_if_many(&mut self, who: &impl Hash, boot_ms: i64) {
+    fn begin_anew_if_many(&mut self, who: &impl Hash, boot_ms: i64, ctx: &Context<Self>) {
         let who = foldhash::fast::FixedState::default().hash_one(who);
         self.quarantined
             .retain(|(other, at_ms)| *other != who && boot_ms - at_ms < ENTITIES_WINDOW_MS);
         self.quarantined.push_back((who, boot_ms));
         if self.quarantined.len() >= ENTITIES_MAX {
-            let (count, shard) = (self.quarantined.len(), self.id);
-            self.world.raise(Alarm::Escalated {
-                what: format!("{count} actors of shard {shard} were quarantined within a minute"),
-            });
+            self.quarantined.clear();
+            self.begin_anew(boot_ms, ctx);
         }
     }
 
     /// What the store knows decides.
     pub(super) fn look_after_quarantined(&mut self, id: DonationId, ctx: &Context<Self>) {
+        let takeover = self.takeover;
         let done = Done::to(self.address(ctx), move |recorded| QuarantinedLoaded {
+            takeover,
             id,
             recorded,
         });
@@ -211,7 +216,9 @@ impl Router {
             told_before,
             fate,
         };
+        let takeover = self.takeover;
         let done = Done::to(self.address(ctx), move |result| SetAsideAs {
+            takeover,
             departed: Box::new(departed),
             result,
         });
@@ -223,6 +230,7 @@ impl Router {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct SetAsideAs {
+    takeover: u64,
     departed: Box<Departed>,
     result: Result<Advanced, StoreError>,
 }
@@ -231,6 +239,9 @@ impl Handler<SetAsideAs> for Router {
     type Result = ();
 
     fn handle(&mut self, set_aside: SetAsideAs, _: &mut Self::Context) {
+        if set_aside.takeover != self.takeover {
+            return; // of before the shard began anew: it is with another actor now
+        }
         match set_aside.result {
             Ok(Advanced::Done) => self.departed(*set_aside.departed),
             Ok(Advanced::Fenced) => self.fenced(),
@@ -245,13 +256,14 @@ impl Handler<QuarantinedLoaded> for Router {
     type Result = ();
 
     fn handle(&mut self, loaded: QuarantinedLoaded, ctx: &mut Self::Context) {
-        let QuarantinedLoaded { id, recorded } = loaded;
-        if !self
-            .flights
-            .get(&id)
-            .is_some_and(|flight| flight.is_at_user())
-        {
-            return; // it was looked after already
+        let QuarantinedLoaded {
+            takeover,
+            id,
+            recorded,
+        } = loaded;
+        let is_at_user = (self.flights.get(&id)).is_some_and(|flight| flight.is_at_user());
+        if takeover != self.takeover || !is_at_user {
+            return; // the shard began anew, or it was looked after already
         }
         match recorded {
             Ok(Some(recorded)) => self.set_aside_recorded(id, recorded, ctx),

@@ -105,7 +105,7 @@ fn start(shard: &Rc<ShardContext>, slot: &Rc<Slot>) -> Arc<Addr<User>> {
     let (its_shard, its_slot) = (Rc::clone(shard), Rc::clone(slot));
     let report = move |report| {
         if report != Report::Stopped {
-            its_shard.router.do_send(UserReport {
+            its_shard.tell(UserReport {
                 user_id: its_slot.user_id.clone(),
                 report,
             });

@@ -61,6 +61,7 @@ pub(super) enum Again {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct MarkedAt {
+    takeover: u64,
     next_offset: i64,
     result: Result<Marked, StoreError>,
 }
@@ -271,7 +272,9 @@ impl Router {
             next_offset,
             stream_ms,
         };
+        let takeover = self.takeover;
         let done = Done::to(self.address(ctx), move |result| MarkedAt {
+            takeover,
             next_offset,
             result,
         });
@@ -318,7 +321,7 @@ impl Handler<MarkedAt> for Router {
     type Result = ();
 
     fn handle(&mut self, marked: MarkedAt, ctx: &mut Self::Context) {
-        if !self.phase.is_ready() {
+        if !self.phase.is_ready() || marked.takeover != self.takeover {
             return;
         }
         match marked.result {

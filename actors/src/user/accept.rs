@@ -121,7 +121,7 @@ impl User {
         }
         self.active.swap_remove(i);
         let refused = Refused::id_reused(id, asked.shard_offset, field);
-        self.shard.router.do_send(refused);
+        self.shard.tell(refused);
         self.give_turn_back(id, ctx);
     }
 }

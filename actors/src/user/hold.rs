@@ -119,7 +119,7 @@ impl User {
         }
         if answer.recorded_at_ms > self.active[i].progress.hold_lapses_at_ms {
             let refused = Refused::too_late(self.active[i].id, answer.offset);
-            self.shard.router.do_send(refused);
+            self.shard.tell(refused);
             return self.apply(i, Event::HoldLapsed, ctx);
         }
         self.active[i].answered_by = Some(answer.place.clone());
@@ -166,7 +166,7 @@ impl User {
     ) {
         let id = self.active.swap_remove(i).id;
         let refused = Refused::hold_answer(id, answer.offset, reason);
-        self.shard.router.do_send(refused);
+        self.shard.tell(refused);
         self.give_turn_back(id, ctx);
     }
 }

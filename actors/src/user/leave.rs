@@ -11,17 +11,20 @@ use crate::ports::{Finish, Pending};
 use crate::router::{Departed, Fate, Fenced};
 
 impl User {
-    /// Another owner has the shard: whatever follows is its own. What was in flight here is dropped.
+    /// Another owner has the shard, or its actors began anew: whatever follows is theirs. What was in flight here is
+    /// dropped.
     pub(super) fn fenced(&mut self, i: usize, ctx: &Ctx) {
-        self.shard.lease.lose();
-        self.shard.router.do_send(Fenced);
+        if !self.shard.lease.is_retired() {
+            self.shard.lease.lose();
+        }
+        self.shard.tell(Fenced);
         self.drop_active(self.active[i].id, ctx);
     }
 
     /// It is no longer in flight here, and nothing came of it.
     pub(super) fn drop_active(&mut self, id: DonationId, ctx: &Ctx) {
         self.active.retain(|active| active.id != id);
-        self.shard.router.do_send(Departed::dropped(id));
+        self.shard.tell(Departed::dropped(id));
         self.give_turn_back(id, ctx);
     }
 
@@ -73,7 +76,7 @@ impl User {
     pub(super) fn leave(&mut self, i: usize, told: Option<Told>, fate: Fate, ctx: &Ctx) {
         let active = self.active.swap_remove(i);
         if let Some(donation) = active.donation {
-            self.shard.router.do_send(Departed {
+            self.shard.tell(Departed {
                 id: active.id,
                 donation: Some(donation),
                 told,

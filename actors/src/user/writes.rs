@@ -136,7 +136,7 @@ impl User {
                 self.active[i].stage = Stage::Resting;
                 self.active[i].in_flight = None;
                 self.give_turn_back(id, ctx);
-                self.shard.router.do_send(Quiet { id, due_ms });
+                self.shard.tell(Quiet { id, due_ms });
             }
             Then::Leave { due_ms, kind, told } => {
                 self.leave(i, told, Fate::Pending { due_ms, kind }, ctx)

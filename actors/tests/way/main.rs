@@ -2,6 +2,7 @@
 //! own code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod anew;
 mod faults;
 mod support;
 mod surplus;

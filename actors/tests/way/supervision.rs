@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use almoner_actors::memory::Plan;
-use almoner_actors::world::Alarm;
 use almoner_domain::answer::Answer;
 
 use crate::faults::{Fault, WAITED_FOR};
@@ -138,24 +137,6 @@ fn a_campaign_that_crashes_for_good_queues_its_donations_and_stops_nobody() {
         instance.pass(Duration::from_secs(3_600)).await;
         instance.settled().await;
         assert_eq!(durable.gateway.charges(), 2);
-    });
-}
-
-#[test]
-fn many_users_that_crash_at_once_are_not_each_at_fault() {
-    story(async || {
-        let durable = Durable::plain();
-        durable.faults.first("accept", u32::MAX, Fault::Panic);
-        let mut instance = Instance::start(&durable);
-        for n in 1..=9 {
-            instance.donate(n, &format!("user-{n}"), 500);
-        }
-        instance.until_committed(9).await;
-        assert!(instance.alarms.try_recv().is_err());
-        instance.donate(10, "user-10", 500);
-        instance.until_committed(10).await;
-        let alarm = instance.alarms.try_recv();
-        assert!(matches!(alarm, Ok(Alarm::Escalated { .. })), "{alarm:?}");
     });
 }
 

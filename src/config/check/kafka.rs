@@ -5,7 +5,7 @@ use rdkafka::error::KafkaError;
 
 use super::Check;
 use crate::config::client_options::is_secret;
-use crate::config::kafka::{Kafka, Topics};
+use crate::config::kafka::{Kafka, Layout, Topics};
 use crate::config::secret::REDACTED;
 use crate::kafka::client_config::missing_feature;
 
@@ -26,6 +26,7 @@ pub(super) fn check(kafka: &Kafka, check: &mut Check<'_>) {
         );
     }
     topics(&kafka.topics, check);
+    layout(&kafka.layout, check);
     for (name, value) in kafka.client.expose() {
         let key = format!("kafka.client.{name}");
         let names = kafka.client.expose().map(|(name, _)| name);
@@ -77,6 +78,28 @@ fn topics(topics: &Topics, check: &mut Check<'_>) {
                 format!("\"{topic}\" is also {other}; write another topic"),
             );
         }
+    }
+}
+
+fn layout(layout: &Layout, check: &mut Check<'_>) {
+    if layout.retention_s < layout.outage_s {
+        let message = format!(
+            "{} is below kafka.layout.outage_s = {}: requests would leave the log unread; write at least that",
+            layout.retention_s, layout.outage_s
+        );
+        let keys = ["kafka.layout.retention_s", "kafka.layout.outage_s"];
+        check.wrong(&keys, message);
+    }
+    if layout.replication_factor > 0 && layout.min_insync_replicas > layout.replication_factor {
+        let message = format!(
+            "{} is above kafka.layout.replication_factor = {}: nothing could be written; write at most that",
+            layout.min_insync_replicas, layout.replication_factor
+        );
+        let keys = [
+            "kafka.layout.min_insync_replicas",
+            "kafka.layout.replication_factor",
+        ];
+        check.wrong(&keys, message);
     }
 }
 

@@ -75,7 +75,7 @@ const OWN_KEYS: &[(&str, &str)] = &[
     ("bootstrap.servers", "kafka.bootstrap_servers"),
     ("metadata.broker.list", "kafka.bootstrap_servers"),
     ("group.id", "kafka.group_id"),
-    ("group.instance.id", "kafka.group_instance_id"),
+    ("group.instance.id", "kafka.instance_id"),
     ("session.timeout.ms", "kafka.session_timeout_ms"),
     ("max.poll.interval.ms", "shutdown.drain_timeout_ms"),
     ("partitioner", "kafka.partitioner"),

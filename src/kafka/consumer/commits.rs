@@ -10,6 +10,7 @@ use metrics::{Counter, counter};
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::time::Instant;
 
+use crate::kafka::repeats;
 use crate::kafka::telemetry::COMMITS;
 
 type CommitDone = Done<Result<(), CommitError>>;
@@ -117,7 +118,11 @@ impl Commits {
             Ok(()) => self.acknowledged.increment(1),
             Err(error) => {
                 self.refused.increment(1);
-                tracing::info!(target: "almoner::kafka", "offset {next_offset} of partition {shard}: {error}");
+                // It is tried again with every tick.
+                repeats::warn(
+                    "commits",
+                    format!("offset {next_offset} of partition {shard}: {error}"),
+                );
                 if *error == CommitError::NotOurs {
                     self.progress.remove(&shard);
                 }

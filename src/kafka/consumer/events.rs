@@ -4,18 +4,20 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{Counter, counter};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError as ClientError, KafkaResult};
+use rdkafka::error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 
-use crate::kafka::context::{PlainContext, say_log};
+use super::status::ConsumerStatus;
+use crate::kafka::context::PlainContext;
 use crate::kafka::repeats;
 use crate::kafka::telemetry::REBALANCES;
+use crate::kafka::troubles::{Doing, is_refusal};
 
 /// A change of the assignment that the loop has to see to.
 pub(super) enum Event {
@@ -42,6 +44,7 @@ struct Inbox {
 pub(super) struct GroupEvents {
     topic: String,
     plain: PlainContext,
+    status: Arc<ConsumerStatus>,
     rebalances: Counter,
     inbox: Mutex<Inbox>,
     /// The loop has ended: changes are answered at once.
@@ -49,8 +52,9 @@ pub(super) struct GroupEvents {
 }
 
 impl GroupEvents {
-    pub(super) fn new(topic: &str) -> Self {
+    pub(super) fn new(topic: &str, status: Arc<ConsumerStatus>) -> Self {
         Self {
+            status,
             topic: topic.to_owned(),
             plain: PlainContext::new(),
             rebalances: counter!(REBALANCES),
@@ -87,6 +91,20 @@ impl GroupEvents {
         }
     }
 
+    /// What we asked for was refused, or not.
+    pub(super) fn refused(&self, error: &ClientError) {
+        match error.rdkafka_error_code() {
+            Some(code) if is_refusal(code) => {
+                self.in_trouble(Doing::Requests, code, &code.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    fn in_trouble(&self, doing: Doing, code: RDKafkaErrorCode, said: &str) {
+        self.status.troubles().begin(doing, code, said);
+    }
+
     fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::Acquire)
     }
@@ -98,15 +116,28 @@ impl GroupEvents {
 
 impl ClientContext for GroupEvents {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        say_log(level, facility, message);
+        self.plain.say_log(level, facility, message);
     }
 
     fn error(&self, error: ClientError, reason: &str) {
         self.plain.say_error(&error, reason);
+        let Some(code) = error.rdkafka_error_code() else {
+            return;
+        };
+        match code {
+            RDKafkaErrorCode::AllBrokersDown => {
+                let last = self.plain.last_error().map(|it| it.reason);
+                self.in_trouble(Doing::Connect, code, last.as_deref().unwrap_or(reason));
+            }
+            code if is_refusal(code) => self.in_trouble(Doing::Requests, code, reason),
+            _ => {}
+        }
     }
 
     fn stats_raw(&self, json: &[u8]) {
-        self.plain.metrics().lag(&self.topic, json);
+        if self.plain.metrics().lag(&self.topic, json) {
+            self.status.troubles().end(Doing::Connect);
+        }
         // It comes every two seconds, whether the broker is there or not.
         repeats::flush();
     }
@@ -138,6 +169,10 @@ impl ConsumerContext for GroupEvents {
                 Change::Assign => Event::Assign(partitions),
                 Change::Revoke => Event::Revoke(partitions),
             });
+        }
+        // Without partitions nothing is committed, which would show it.
+        if change == Change::Assign && list.count() == 0 {
+            self.status.troubles().end(Doing::Requests);
         }
         if self.is_closing() {
             self.close(client);

@@ -9,8 +9,8 @@ use std::thread::{Builder, Scope};
 use std::time::Duration;
 
 use almoner_actors::ports::{Clock, LogRange};
-use rdkafka::consumer::BaseConsumer;
-use rdkafka::error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
 
 use super::events::GroupEvents;
 use super::reading::Fatal;
@@ -134,12 +134,8 @@ impl Thread<'_> {
         while !self.is_over.load(Ordering::Acquire) {
             match self.ranges(partitions) {
                 Ok(ranges) => return Some(Command::Ranges(assignment, ranges)),
-                Err(error) if is_final(&error) => {
-                    return Some(Command::Fail(format!(
-                        "the group's offsets cannot be read: {error}"
-                    )));
-                }
                 Err(error) => {
+                    self.client.context().refused(&error);
                     repeats::warn(
                         "ranges",
                         format!("the group's offsets cannot be read yet: {error}"),
@@ -154,16 +150,4 @@ impl Thread<'_> {
     fn ranges(&self, partitions: &[i32]) -> KafkaResult<Vec<(i32, LogRange)>> {
         offsets::ranges(self.client, self.topic, partitions, ANSWER_WITHIN)
     }
-}
-
-/// Whether asking again is of no use.
-fn is_final(error: &ClientError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::GroupAuthorizationFailed
-                | RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::Fatal
-        )
-    )
 }

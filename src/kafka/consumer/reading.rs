@@ -22,6 +22,7 @@ use super::lookups::Lookups;
 use super::partitions::{Partitions, Stage, shard};
 use super::{Command, Session};
 use crate::kafka::headers;
+use crate::kafka::troubles::{Doing, is_refusal};
 use handover::Handover;
 
 /// After so many records the batch is handed on, and the rest is seen to.
@@ -37,6 +38,20 @@ const SATURATED_AFTER: Duration = Duration::from_secs(3);
 
 /// Why the consumer cannot go on.
 pub(super) struct Fatal(pub(super) String);
+
+impl Fatal {
+    /// What the client died of.
+    fn of_client(code: RDKafkaErrorCode, reason: &str) -> Self {
+        Self(match code {
+            RDKafkaErrorCode::FencedInstanceId => {
+                "another process has joined the group under our kafka.instance_id, and \
+                this one is out: give each instance a name of its own"
+                    .to_owned()
+            }
+            _ => format!("the Kafka client cannot go on: {reason} ({code})"),
+        })
+    }
+}
 
 /// The state of the loop.
 pub(super) struct Reading<'c, 'i> {
@@ -132,6 +147,14 @@ impl<'c, 'i> Reading<'c, 'i> {
                 }
             }
             Command::Committed(batch, answer) => {
+                let troubles = self.session.status.troubles();
+                match answer {
+                    Ok(()) => troubles.end(Doing::Requests),
+                    Err(code) if is_refusal(code) => {
+                        troubles.begin(Doing::Requests, code, &code.to_string());
+                    }
+                    Err(_) => {}
+                }
                 for commit in batch {
                     self.commits.answered(commit, answer);
                 }
@@ -255,9 +278,7 @@ impl<'c, 'i> Reading<'c, 'i> {
     // The context has logged and counted it.
     fn on_error(&mut self, error: &ClientError) -> Result<(), Fatal> {
         if let Some((code, reason)) = self.client.client().fatal_error() {
-            return Err(Fatal(format!(
-                "the Kafka client cannot go on: {reason} ({code})"
-            )));
+            return Err(Fatal::of_client(code, &reason));
         }
         match error {
             ClientError::MessageConsumptionFatal(code) => {

@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use almoner_domain::ids::Shard;
 use metrics::{Gauge, gauge};
 
+use crate::kafka::options::KafkaOptions;
 use crate::kafka::telemetry::{ASSIGNED_PARTITIONS, STOPPED_PARTITIONS};
+use crate::kafka::troubles::Troubles;
 
 /// A partition that is not read: the log does not hold what comes next. It is read again once an operator has accepted
 /// the loss and the consumer has started anew.
@@ -28,13 +30,15 @@ pub struct ConsumerStatus {
     is_joined: AtomicBool,
     assigned: AtomicUsize,
     stopped: Mutex<Vec<StoppedPartition>>,
+    troubles: Troubles,
     assigned_gauge: Gauge,
     stopped_gauge: Gauge,
 }
 
 impl ConsumerStatus {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(options: &KafkaOptions) -> Self {
         Self {
+            troubles: Troubles::new(options),
             beats: AtomicU64::new(0),
             is_joined: AtomicBool::new(false),
             assigned: AtomicUsize::new(0),
@@ -65,6 +69,11 @@ impl ConsumerStatus {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// What keeps it from reading or committing.
+    pub fn troubles(&self) -> &Troubles {
+        &self.troubles
     }
 
     pub(super) fn beat(&self) {

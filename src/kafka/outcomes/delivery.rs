@@ -13,8 +13,9 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 use super::cutting::Cutting;
 use super::letter::Letter;
-use crate::kafka::context::{PlainContext, say_log};
+use crate::kafka::context::PlainContext;
 use crate::kafka::telemetry::{LETTERS_CUT, PUBLISH_FAILURES, PUBLISHED};
+use crate::kafka::troubles::{Doing, Troubles};
 
 /// What a record is, which says where it goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +23,17 @@ pub(super) enum Kind {
     Outcome,
     DeadLetter,
     Forward,
+}
+
+impl Kind {
+    /// What it is to the broker's troubles.
+    pub(super) fn doing(self) -> Doing {
+        match self {
+            Self::Outcome => Doing::Outcomes,
+            Self::DeadLetter => Doing::DeadLetters,
+            Self::Forward => Doing::Forwards,
+        }
+    }
 }
 
 /// A record to be sent, with who waits for it.
@@ -123,13 +135,30 @@ impl Counters {
 pub(super) struct Deliveries {
     plain: PlainContext,
     cutting: Arc<Cutting>,
+    troubles: Arc<Troubles>,
 }
 
 impl Deliveries {
-    pub(super) fn new(cutting: Arc<Cutting>) -> Self {
+    pub(super) fn new(cutting: Arc<Cutting>, troubles: Arc<Troubles>) -> Self {
         Self {
             plain: PlainContext::new(),
             cutting,
+            troubles,
+        }
+    }
+
+    /// Why the broker has not taken a record. What we have given up ourselves says nothing of it.
+    fn in_trouble(&self, kind: Kind, error: &ClientError) {
+        let Some(code) = error.rdkafka_error_code() else {
+            return;
+        };
+        if !matches!(
+            code,
+            RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight
+        ) {
+            let last = self.plain.last_error().map(|it| it.reason);
+            let said = last.unwrap_or_else(|| code.to_string());
+            self.troubles.begin(kind.doing(), code, &said);
         }
     }
 
@@ -151,7 +180,7 @@ impl Deliveries {
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        say_log(level, facility, message);
+        self.plain.say_log(level, facility, message);
     }
 
     fn error(&self, error: ClientError, reason: &str) {
@@ -169,7 +198,10 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Carried>) {
         let mut sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
         let result = match result {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.troubles.end(sent.kind.doing());
+                Ok(())
+            }
             Err((error, _)) => {
                 if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
                     && let Some(letter) = sent.letter.take()
@@ -177,6 +209,7 @@ impl ProducerContext for Deliveries {
                 {
                     return self.cutting.shorten(*letter, sent.done);
                 }
+                self.in_trouble(sent.kind, error);
                 Err(PublishError(error.to_string().into()))
             }
         };

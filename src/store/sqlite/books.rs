@@ -73,17 +73,21 @@ pub struct DayDifference {
 struct By {
     in_tail: &'static str,
     in_segment: &'static str,
+    /// The last segment of all up to one.
+    segment: &'static str,
 }
 
 const BY_USER: By = By {
     in_tail: "SELECT seq FROM donation WHERE seq > ?1 AND seq < ?2 AND user_id = ?3 ORDER BY seq DESC LIMIT ?4",
     in_segment: "SELECT seq FROM by_user WHERE segment = ?1 AND user_id = ?3 AND seq < ?2 ORDER BY seq DESC LIMIT ?4",
+    segment: "SELECT max(segment) FROM by_user WHERE segment <= ?1",
 };
 
 const BY_CAMPAIGN: By = By {
     in_tail: "SELECT seq FROM donation WHERE seq > ?1 AND seq < ?2 AND campaign_id = ?3 ORDER BY seq DESC LIMIT ?4",
     in_segment: "SELECT seq FROM by_campaign WHERE segment = ?1 AND campaign_id = ?3 AND seq < ?2 \
                  ORDER BY seq DESC LIMIT ?4",
+    segment: "SELECT max(segment) FROM by_campaign WHERE segment <= ?1",
 };
 
 impl Books {
@@ -145,7 +149,8 @@ impl Books {
         };
         let last = rows::scalar(&self.main, "SELECT max(seq) FROM donation", [])?;
         let last: i64 = last.flatten().unwrap_or(0);
-        let before = before.map_or(last + 1, |row| row.0.min(last + 1));
+        let end = last.saturating_add(1);
+        let before = before.map_or(end, |row| row.0.min(end));
         let mut found = Vec::new();
         collect(
             &self.main,
@@ -154,11 +159,13 @@ impl Books {
             &mut found,
         )?;
         if let Some(history) = &self.history {
-            let before = before.min(projected + 1);
-            for segment in (0..=(before / SEGMENT_ROWS)).rev() {
-                if found.len() >= count {
-                    break;
-                }
+            let before = before.min(projected.saturating_add(1));
+            let mut up_to = before / SEGMENT_ROWS;
+            while found.len() < count
+                && let Some(segment) =
+                    rows::scalar::<Option<i64>>(history, by.segment, [up_to])?.flatten()
+            {
+                up_to = segment.saturating_sub(1);
                 let room = (count - found.len()) as i64;
                 collect(
                     history,

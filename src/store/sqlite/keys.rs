@@ -9,6 +9,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::rows;
 use super::statements::Statements;
 
 /// After so many new donations their keys go into the table.
@@ -25,8 +26,9 @@ pub(super) struct RecentKeys(Mutex<HashMap<DonationId, i64, FixedState>>);
 impl RecentKeys {
     /// Reads the ids of the rows whose keys may not be in the table, in place of what there is; and the first such row.
     pub(super) fn read(&self, connection: &Connection) -> rusqlite::Result<i64> {
-        let keyed_below =
-            connection.query_row("SELECT keyed_below FROM store", [], |row| row.get(0))?;
+        let keyed_below = connection.query_row("SELECT keyed_below FROM store", [], |row| {
+            rows::counter(row, 0)
+        })?;
         let mut statement =
             connection.prepare_cached("SELECT id, seq FROM donation WHERE seq >= ?1")?;
         let found = statement

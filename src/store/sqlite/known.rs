@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use rusqlite::Connection;
 
 use super::keys::{Keys, RecentKeys};
+use super::rows;
 use super::sighted::{self, Sighted};
 use super::tail::Tail;
 
@@ -36,7 +37,7 @@ impl Known {
             connection.prepare_cached("SELECT shard, epoch, next_offset, stream_ms FROM shard")?;
         let shards = statement.query_map([], |row| {
             let shard = ShardRow {
-                epoch: row.get::<_, i64>(1)?.cast_unsigned(),
+                epoch: rows::counter(row, 1)?,
                 next_offset: row.get(2)?,
                 stream_ms: row.get(3)?,
             };
@@ -49,7 +50,7 @@ impl Known {
             log_generation: connection.query_row(
                 "SELECT log_generation FROM store",
                 [],
-                |row| row.get(0),
+                |row| rows::counter(row, 0),
             )?,
             sighted: sighted::load(connection)?,
         })

@@ -156,11 +156,11 @@ pub(super) fn donation(row: &Row<'_>) -> rusqlite::Result<Donation> {
 }
 
 fn pending(row: &Row<'_>) -> rusqlite::Result<Option<(Pending, Progress)>> {
-    let Some(version) = row.get(19)? else {
+    if row.get_ref(19)?.data_type() == Type::Null {
         return Ok(None);
-    };
+    }
     let pending = Pending {
-        version,
+        version: counter(row, 19)?,
         due_ms: row.get(20)?,
         kind: code(row, 21)?,
     };
@@ -188,10 +188,15 @@ fn finish(row: &Row<'_>) -> rusqlite::Result<Option<Finish>> {
 
 /// The place in three columns: topic, partition, offset.
 pub(super) fn place(row: &Row<'_>, first: usize) -> rusqlite::Result<Place> {
+    let offset = row.get(first + 2)?;
+    if offset < 0 {
+        // No consumer could read an outcome that names it.
+        return Err(unreadable(first + 2, "not an offset"));
+    }
     Ok(Place {
         topic: row.get(first)?,
         partition: row.get(first + 1)?,
-        offset: row.get(first + 2)?,
+        offset,
     })
 }
 
@@ -247,6 +252,21 @@ pub(super) fn optional_code<T: Code>(row: &Row<'_>, column: usize) -> rusqlite::
         Some(value) => Ok(Some(value)),
         None => Err(unreadable(column, "a code of a newer release")),
     }
+}
+
+/// A number that is counted on from. Beyond half of what its type holds, nobody has counted: it is damaged.
+pub(super) fn counter<T: TryFrom<i64>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let count: i64 = row.get(column)?;
+    let has_room = count >= 0
+        && count
+            .checked_mul(2)
+            .is_some_and(|it| T::try_from(it).is_ok());
+    let count = if has_room {
+        T::try_from(count).ok()
+    } else {
+        None
+    };
+    count.ok_or_else(|| unreadable(column, "no number that anything was counted to"))
 }
 
 /// The value that a column's text spells.

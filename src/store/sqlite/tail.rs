@@ -63,10 +63,14 @@ struct Snapshot {
 impl Tail {
     /// Reads what was written down, and the rows after it. What cannot be read is found again in the rows.
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        // One that is ahead of the rows is another store's: by it, donations in between would be forgotten.
         let stored: Option<(i64, Vec<u8>)> = connection
-            .query_row("SELECT next_seq, state FROM tail", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row(
+                "SELECT next_seq, state FROM tail \
+                 WHERE next_seq <= 1 + coalesce((SELECT max(seq) FROM donation), 0)",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .optional()?;
         let stored = stored.and_then(|(next_seq, state)| {
             Some((next_seq, rmp_serde::from_slice::<Snapshot>(&state).ok()?))
@@ -111,7 +115,7 @@ impl Tail {
     }
 
     fn read_row(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
-        let seq: i64 = row.get(0)?;
+        let seq: i64 = rows::counter(row, 0)?;
         let open = Open {
             shard: Shard(row.get(1)?),
             id: DonationId(row.get(2)?),

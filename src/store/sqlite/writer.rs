@@ -183,7 +183,7 @@ fn located(mut read: Read, known: &Known) -> Read {
             let first = known
                 .tail
                 .first_seq_since(recent.shard, recent.since_stream_ms);
-            recent.after_seq = recent.after_seq.max(first - 1);
+            recent.after_seq = recent.after_seq.max(first.saturating_sub(1));
         }
         Read::Unfinished(unfinished, _) => {
             let after = unfinished.after;

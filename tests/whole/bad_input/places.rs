@@ -95,7 +95,8 @@ pub fn a_record_misplaced_twice_is_a_dead_letter(stage: &Stage) {
     };
     let mut post = donate(600_001, &user_in(0, "misplaced"));
     post.partition = Some(1);
-    let header = format!("donations.requests/{}/{}", FIRST.partition, FIRST.offset);
+    let topic = &stage.world.broker.topics().requests;
+    let header = format!("{topic}/{}/{}", FIRST.partition, FIRST.offset);
     post.headers.push((FORWARDED, header.into()));
     let read = stage.publisher.publish(&[post])[0];
     stage.follower.wait_answered(&[FIRST]);

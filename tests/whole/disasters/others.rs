@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Post, donate, id};
+use crate::support::{Broker, PARTITIONS, Post, donate, id};
 use crate::trial::Trial;
 
 /// Longer than a session of the group.
@@ -26,7 +26,7 @@ fn the_gateway_is_killed_again_and_again() {
 
 #[test]
 fn the_broker_goes_away_for_a_moment_and_for_longer_than_a_session() {
-    let mut trial = Trial::new(&["--latency-ms", "100"]);
+    let mut trial = Trial::on(Broker::start(PARTITIONS), &["--latency-ms", "100"]);
     let instance = trial.start();
     for away in [Duration::from_millis(500), BEYOND_THE_SESSION] {
         trial.crowd.give(60);
@@ -41,7 +41,7 @@ fn the_broker_goes_away_for_a_moment_and_for_longer_than_a_session() {
 
 #[test]
 fn a_partition_whose_log_was_dropped_stands_still_and_says_so_and_the_others_go_on() {
-    let mut trial = Trial::new(&[]);
+    let mut trial = Trial::on(Broker::start(PARTITIONS), &[]);
     let instance = trial.start();
     trial.crowd.give(40);
     trial.settle(instance);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use almoner::kafka::options::Topics;
 use almoner::store::sqlite::Books;
 use tempfile::TempDir;
 
@@ -28,11 +29,16 @@ pub struct World {
 impl World {
     /// A gateway with these arguments, and a broker with its topics.
     pub fn new(gateway_args: &[&str]) -> Self {
+        Self::on(Broker::usual(PARTITIONS), gateway_args)
+    }
+
+    /// The same on this broker.
+    pub fn on(broker: Broker, gateway_args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let gateway = GatewaySim::start(&folder.path().join("gateway"), gateway_args);
         std::fs::write(folder.path().join("gateway_key"), API_KEY).unwrap();
         Self {
-            broker: Broker::start(PARTITIONS),
+            broker,
             more_kafka: String::new(),
             gateway,
             folder,
@@ -101,10 +107,18 @@ impl World {
 
     fn config(&self) -> String {
         let folder = self.folder.path().display();
+        let Topics {
+            requests,
+            outcomes,
+            dead_letters,
+            campaigns,
+        } = self.broker.topics();
         format!(
             r#"
 [kafka]
 bootstrap_servers = "{broker}"
+group_id = "{group}"
+topics = {{ requests = "{requests}", outcomes = "{outcomes}", dead_letters = "{dead_letters}", campaigns = "{campaigns}" }}
 session_timeout_ms = 6000
 client."heartbeat.interval.ms" = 500
 {more_kafka}
@@ -134,6 +148,7 @@ campaign_ttl_s = 1
 format = "json"
 "#,
             broker = self.broker.bootstrap_servers(),
+            group = self.broker.group_id(),
             gateway = self.gateway.addr(),
             more_kafka = self.more_kafka,
         )

@@ -1,18 +1,31 @@
 //! Masks a whole message, which is MessagePack or only claims to be.
 
-use super::{is_card_integer, mask_text};
+use super::{MASK, is_card_integer, mask_text};
 use crate::wire::{Token, Value, token};
+
+/// So often bytes are searched for what masking has made readable. Honest records need two; each further one took a
+/// record that was made for it, and those can go on for as long as the record is.
+const SEARCHES_MAX: usize = 8;
 
 /// Overwrites in `bytes` whatever looks like a card number: in text, in binary, in what cannot be read, and as an
 /// integer (or a float that is one), whose bytes become zero. Length and structure stay. Says whether there was any.
 pub fn mask_message(bytes: &mut [u8]) -> bool {
-    let mut any = false;
     // What is masked in bytes that are no MessagePack can make other bytes of them readable, so again until nothing
     // is found: masked twice is the same as masked once.
-    while mask_once(bytes) {
-        any = true;
+    for search in 0..SEARCHES_MAX {
+        if !mask_once(bytes) {
+            return search > 0;
+        }
     }
-    any
+    // Without a digit there is no text to be masked any more, so no length changes, and one more search finds the rest.
+    let readable = readable_bytes(bytes);
+    for byte in &mut bytes[readable..] {
+        if byte.is_ascii_digit() {
+            *byte = MASK;
+        }
+    }
+    mask_once(bytes);
+    true
 }
 
 fn mask_once(bytes: &mut [u8]) -> bool {

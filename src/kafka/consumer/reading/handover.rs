@@ -361,9 +361,7 @@ impl Reading<'_, '_> {
         let offsets = starts.map(|starts| self.offsets(starts.into_iter()));
         let answered = self.client.context().answer(self.client, offsets.as_ref());
         if let Some((code, reason)) = self.client.client().fatal_error() {
-            return Err(Fatal(format!(
-                "the Kafka client cannot go on: {reason} ({code})"
-            )));
+            return Err(Fatal::of_client(code, &reason));
         }
         if let Err(error) = &answered {
             tracing::warn!(target: "almoner::kafka", "the change of assignment failed: {error}");
