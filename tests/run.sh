@@ -91,7 +91,7 @@ cassandra() {
     local result=0
     ALMONER_CASSANDRA=$(tests/services/cassandra.sh start) || return
     export ALMONER_CASSANDRA
-    "${cargo_test[@]}" --no-fail-fast --test stores cassandra -- --test-threads=3 || result=1
+    "${cargo_test[@]}" --no-fail-fast --test stores --test operations cassandra -- --test-threads=3 || result=1
     tests/services/cassandra.sh forget
     unset ALMONER_CASSANDRA
     return $result

@@ -3,6 +3,7 @@
 use almoner_actors::ports::StoreError;
 use almoner_domain::ids::Shard;
 use clap::Subcommand;
+use tokio::runtime::Builder;
 
 use super::{CommandError, ConfigFile, Problem, print};
 use crate::app::{kafka_options, read_on_from};
@@ -10,8 +11,8 @@ use crate::config::Config;
 use crate::kafka::error::KafkaError;
 use crate::kafka::positions::{Position, Positions};
 use crate::kafka::topics::{self, METADATA_WITHIN};
-use crate::store::sqlite::{BooksError, OpenError, SqliteStore};
 use crate::store::wait::answered;
+use crate::store::{OpenError, ServiceStore};
 
 /// What to do with the offsets.
 #[derive(clap::Args, Debug)]
@@ -68,8 +69,8 @@ enum NotAccepted {
     Store(#[from] OpenError),
     #[error(transparent)]
     Kafka(#[from] KafkaError),
-    #[error(transparent)]
-    Marks(#[from] BooksError),
+    #[error("no thread is to be had: {0}")]
+    Runtime(#[from] std::io::Error),
     #[error("the store did not take it: {0}")]
     Write(#[from] StoreError),
     #[error("partition {0} does not exist: the topic has {1}")]
@@ -86,7 +87,8 @@ enum NotAccepted {
 }
 
 fn accept(config: &Config, wanted: &[u32]) -> Result<Vec<Lost>, NotAccepted> {
-    let store = SqliteStore::open(&config.store.path)?;
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let store = ServiceStore::open(&config.store, runtime.handle())?;
     let kafka = kafka_options(config);
     let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
     store.hold_to_partitions(partitions)?;

@@ -1,5 +1,6 @@
 //! The store that the configuration names, whichever engine it is.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,6 +139,16 @@ impl ServiceStore {
                 let why = "a cluster's books are not read in this version";
                 Err(StoreError::Impossible(why.into()).into())
             }
+        }
+    }
+
+    /// The log has lost these records of the shard: those of them that are finished, and may not have been told, are told
+    /// from the store. Done is called with how many. A cluster lists what arrived by time, not by offset, and does not look
+    /// for them: their front ends ask (`GET /v1/donations/{id}`) or repeat the request.
+    pub fn tell_lost(&self, shard: Shard, lost: Range<i64>, done: Done<Result<u64, StoreError>>) {
+        match self {
+            Self::Sqlite(store) => store.tell_lost(shard, lost, done),
+            Self::Scylla(_) => done.call(Ok(0)),
         }
     }
 
