@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::kafka::error::KafkaError;
 use crate::kafka::positions::{Position, Positions};
 use crate::kafka::topics::{self, METADATA_WITHIN};
+use crate::store::wait::answered;
 use crate::store::{OpenError, ServiceStore};
 
 /// What to do with the offsets.
@@ -26,8 +27,8 @@ enum Action {
     ///
     /// A partition stands still when the log has dropped what was to be read next: those requests are gone, and only a
     /// person can say that nothing of them can be had back (from the front ends, from a mirror). This says so, for every
-    /// partition that has lost something or for those that are named. Nothing that the log still holds is left out. Every
-    /// instance must be stopped.
+    /// partition that has lost something or for those that are named. Nothing that the log still holds is left out, and what
+    /// was finished of those requests is told from the store. Every instance must be stopped.
     #[command(
         after_help = "Example: almoner offsets accept-loss --config config/almoner.toml --partition 7"
     )]
@@ -104,6 +105,9 @@ fn accept(config: &Config, wanted: &[u32]) -> Result<Vec<Lost>, NotAccepted> {
         };
         let shard = position.shard;
         accepted.push(Lost { shard, from, to });
+    }
+    for Lost { shard, from, to } in &accepted {
+        answered(|done| store.tell_lost(*shard, *from..*to, done))?;
     }
     let starts: Vec<_> = accepted.iter().map(|lost| (lost.shard, lost.to)).collect();
     read_on_from::<NotAccepted>(&store, &positions, &starts)?;
