@@ -160,6 +160,18 @@ impl ServiceStore {
         }
     }
 
+    /// What was finished and not told of requests that the log has lost is told by the next owner: in SQLite alone. Done
+    /// is called with how many there are.
+    pub fn tell_lost(&self, shard: Shard, lost: Range<i64>, done: Done<Result<u64, StoreError>>) {
+        match self {
+            Self::Sqlite(store) => store.tell_lost(shard, lost, done),
+            Self::Scylla(_) => {
+                tracing::warn!(%shard, "what was finished of the lost requests is not told: ask for it by id");
+                done.call(Ok(0));
+            }
+        }
+    }
+
     /// Brings in what the gateway's list shows: in SQLite alone.
     pub fn put_sightings(&self, sightings: Vec<Sighting>, done: Done<Result<(), StoreError>>) {
         match self {
