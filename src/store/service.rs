@@ -142,16 +142,6 @@ impl ServiceStore {
         }
     }
 
-    /// The log has lost these records of the shard: those of them that are finished, and may not have been told, are told
-    /// from the store. Done is called with how many. A cluster lists what arrived by time, not by offset, and does not look
-    /// for them: their front ends ask (`GET /v1/donations/{id}`) or repeat the request.
-    pub fn tell_lost(&self, shard: Shard, lost: Range<i64>, done: Done<Result<u64, StoreError>>) {
-        match self {
-            Self::Sqlite(store) => store.tell_lost(shard, lost, done),
-            Self::Scylla(_) => done.call(Ok(0)),
-        }
-    }
-
     /// An operator says that the log is another one: from now on sources are named with the next generation.
     pub fn raise_log_generation(&self, done: Done<Result<u32, StoreError>>) {
         match self {
