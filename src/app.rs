@@ -38,7 +38,9 @@ use crate::kafka::consumer::{Consumer, Prepared};
 use crate::kafka::error::KafkaError;
 use crate::kafka::options::{KafkaOptions, Topics};
 use crate::kafka::outcomes::KafkaOutcomes;
-use crate::kafka::topics::layout::{self, Layout};
+use crate::kafka::topics::dangers::dangers;
+use crate::kafka::topics::found::find;
+use crate::kafka::topics::layout::Layout;
 use crate::kafka::topics::{self, METADATA_WITHIN};
 use crate::store::{OpenError, ReadError, ServiceStore};
 
@@ -246,9 +248,9 @@ fn say_dangers(runtimes: &Runtimes, kafka: &KafkaOptions, layout: Layout) {
     let kafka = kafka.clone();
     runtimes
         .io
-        .spawn_blocking(move || match layout::find(&kafka, METADATA_WITHIN) {
+        .spawn_blocking(move || match find(&kafka, METADATA_WITHIN) {
             Ok(found) => {
-                for danger in layout::dangers(&found, &layout) {
+                for danger in dangers(&found, &layout) {
                     tracing::warn!("{danger}");
                 }
             }

@@ -19,6 +19,7 @@ mod limiter;
 pub mod memory;
 pub mod offsets;
 pub mod ports;
+pub mod restore;
 pub mod retry;
 pub mod router;
 pub mod shard;

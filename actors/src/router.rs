@@ -343,7 +343,7 @@ impl Actor for Router {
             ));
             self.claim(ctx);
         }
-        ctx.run_interval(tick::EVERY, Self::tick);
+        ctx.run_later(tick::EVERY, Self::tick);
     }
 }
 

@@ -36,6 +36,9 @@ use crate::shard::ShardContext;
 /// How long a write waits before it is done again, after the store said that it is being opened again.
 pub const STORE_PAUSE: Duration = Duration::from_millis(250);
 
+/// A window is pruned at this many entries even while several of its user's donations are in flight.
+const BUSY_WINDOW_MAX: usize = 256;
+
 /// How long a message waits that came between two steps.
 const LATER: Duration = Duration::from_millis(50);
 
@@ -208,7 +211,10 @@ impl User {
         // As of the record, not of now: the shard's stream time may be far ahead in a backlog.
         let read = Read::of(donation);
         let mut window = self.slot.window.borrow_mut();
-        window.prune(read.at_ms, settings.duplicate_window_ms);
+        // After a crash what is in flight is sent again in any order: what an earlier one may be a double of stays till then.
+        if self.slot.is_alone_in_flight() || window.entries().len() > BUSY_WINDOW_MAX {
+            window.prune(read.at_ms, settings.duplicate_window_ms);
+        }
         let id = donation.request.id;
         let known = (window.entries().iter()).find(|entry| entry.id() == id);
         let known = known.map(|entry| entry.standing());

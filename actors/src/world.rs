@@ -54,6 +54,8 @@ pub struct Settings {
     pub group_id: Arc<str>,
     /// The window of suspected doubles, in stream time.
     pub duplicate_window_ms: i64,
+    /// How long a user's gifts are kept in memory, in stream time: never less than the window.
+    pub window_kept_ms: i64,
     /// Donations in flight in the instance.
     pub in_flight_max: usize,
     /// Donations of one user that wait for its turn.

@@ -56,6 +56,7 @@ pub fn settings_of(config: &Config, partitions: u32) -> Settings {
         partitions,
         group_id: kafka.group_id.as_str().into(),
         duplicate_window_ms: ms(donations.duplicate_window_s.into()),
+        window_kept_ms: ms(donations.duplicate_window_s.into()),
         in_flight_max: limits.in_flight_max as usize,
         user_waiting_max: limits.user_waiting_max as usize,
         user_held_max: limits.user_held_max as usize,

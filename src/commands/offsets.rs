@@ -3,6 +3,7 @@
 use almoner_actors::ports::StoreError;
 use almoner_domain::ids::Shard;
 use clap::Subcommand;
+use tokio::runtime::Builder;
 
 use super::{CommandError, ConfigFile, Problem, print};
 use crate::app::{kafka_options, read_on_from};
@@ -10,7 +11,8 @@ use crate::config::Config;
 use crate::kafka::error::KafkaError;
 use crate::kafka::positions::{Position, Positions};
 use crate::kafka::topics::{self, METADATA_WITHIN};
-use crate::store::sqlite::{BooksError, OpenError, SqliteStore};
+use crate::store::wait::answered;
+use crate::store::{OpenError, ServiceStore};
 
 /// What to do with the offsets.
 #[derive(clap::Args, Debug)]
@@ -25,8 +27,8 @@ enum Action {
     ///
     /// A partition stands still when the log has dropped what was to be read next: those requests are gone, and only a
     /// person can say that nothing of them can be had back (from the front ends, from a mirror). This says so, for every
-    /// partition that has lost something or for those that are named. Nothing that the log still holds is left out. Every
-    /// instance must be stopped.
+    /// partition that has lost something or for those that are named. Nothing that the log still holds is left out, and what
+    /// was finished of those requests is told from the store. Every instance must be stopped.
     #[command(
         after_help = "Example: almoner offsets accept-loss --config config/almoner.toml --partition 7"
     )]
@@ -67,8 +69,8 @@ enum NotAccepted {
     Store(#[from] OpenError),
     #[error(transparent)]
     Kafka(#[from] KafkaError),
-    #[error(transparent)]
-    Marks(#[from] BooksError),
+    #[error("no thread is to be had: {0}")]
+    Runtime(#[from] std::io::Error),
     #[error("the store did not take it: {0}")]
     Write(#[from] StoreError),
     #[error("partition {0} does not exist: the topic has {1}")]
@@ -85,7 +87,8 @@ enum NotAccepted {
 }
 
 fn accept(config: &Config, wanted: &[u32]) -> Result<Vec<Lost>, NotAccepted> {
-    let store = SqliteStore::open(&config.store.path)?;
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let store = ServiceStore::open(&config.store, runtime.handle())?;
     let kafka = kafka_options(config);
     let partitions = topics::check(&kafka, METADATA_WITHIN)?.request_partitions;
     store.hold_to_partitions(partitions)?;
@@ -102,6 +105,9 @@ fn accept(config: &Config, wanted: &[u32]) -> Result<Vec<Lost>, NotAccepted> {
         };
         let shard = position.shard;
         accepted.push(Lost { shard, from, to });
+    }
+    for Lost { shard, from, to } in &accepted {
+        answered(|done| store.tell_lost(*shard, *from..*to, done))?;
     }
     let starts: Vec<_> = accepted.iter().map(|lost| (lost.shard, lost.to)).collect();
     read_on_from::<NotAccepted>(&store, &positions, &starts)?;

@@ -1,6 +1,7 @@
 //! What every librdkafka client of ours says, and where it goes: logs to `tracing`, what repeats summed; errors to a counter
 //! as well and, the last one, to whoever asks why the broker did not answer.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rdkafka::ClientContext;
@@ -29,6 +30,8 @@ pub(super) struct ClientFailure {
 pub(super) struct PlainContext {
     metrics: ClientMetrics,
     last_error: Mutex<Option<ClientFailure>>,
+    /// How often, one after the other, a broker hung up before its first answer.
+    hang_ups: AtomicU32,
 }
 
 impl PlainContext {
@@ -36,6 +39,7 @@ impl PlainContext {
         Self {
             metrics: ClientMetrics::new(),
             last_error: Mutex::default(),
+            hang_ups: AtomicU32::new(0),
         }
     }
 
@@ -53,15 +57,23 @@ impl PlainContext {
 
     /// One line of librdkafka's log; what says why a broker does not answer is kept.
     pub(super) fn say_log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // It hangs up before its first answer. librdkafka's own hint is lost with a closed connection's new words.
-        let hangs_up = message.contains("Disconnected") && message.contains("APIVERSION_QUERY");
-        if facility == "FAIL" && hangs_up {
+        if facility == "FAIL" {
+            self.note_failure(message);
+        }
+        say_log(level, facility, message);
+    }
+
+    /// A broker that hangs up before its first answer, once and again, may expect TLS; one that is ending does so once. With
+    /// a closed connection's words librdkafka's own hint is not given.
+    fn note_failure(&self, message: &str) {
+        if !(message.contains("Disconnected") && message.contains("APIVERSION_QUERY")) {
+            self.hang_ups.store(0, Ordering::Relaxed);
+        } else if self.hang_ups.fetch_add(1, Ordering::Relaxed) > 0 {
             self.set_last_error(ClientFailure {
                 code: Some(RDKafkaErrorCode::BrokerTransportFailure),
                 reason: HANGS_UP.to_owned(),
             });
         }
-        say_log(level, facility, message);
     }
 
     fn set_last_error(&self, failure: ClientFailure) {

@@ -40,6 +40,16 @@ pub struct Position {
 }
 
 impl Position {
+    /// The log, and what is committed of it.
+    #[must_use]
+    pub fn log(&self) -> LogRange {
+        LogRange {
+            committed: self.committed,
+            low: self.low,
+            high: self.high,
+        }
+    }
+
     /// The records that the log has dropped before the group has read them: from, to.
     #[must_use]
     pub fn lost(&self) -> Option<(i64, i64)> {

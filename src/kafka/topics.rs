@@ -1,8 +1,12 @@
-//! The topics: asked for once at the start, so that what is missing is said by name. How they are meant to be, and are, is
-//! in [`layout`]; what makes them is in [`make`].
+//! The topics: asked for once at the start, so that what is missing is said by name. How they are meant to be is in
+//! [`layout`], how they are in [`found`], what of it is dangerous in [`dangers`]; what makes them is in [`make`].
 
+pub mod dangers;
+pub mod found;
 pub mod layout;
 pub mod make;
+#[cfg(test)]
+mod samples;
 
 use std::time::Duration;
 
@@ -149,3 +153,10 @@ fn is_refusal(failure: &ClientFailure) -> bool {
 
 /// How many waiting events of a client are looked through for the reason of a failure.
 const EVENTS_MAX: usize = 100;
+
+/// What an admin client answers.
+fn block_on<F: Future>(answer: F) -> Result<F::Output, KafkaError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| KafkaError::Client(error.to_string()))?;
+    Ok(runtime.block_on(answer))
+}

@@ -1,5 +1,6 @@
 //! The store that the configuration names, whichever engine it is.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,6 +147,18 @@ impl ServiceStore {
         match self {
             Self::Sqlite(store) => store.raise_log_generation(done),
             Self::Scylla(store) => store.raise_log_generation(done),
+        }
+    }
+
+    /// What was finished and not told of requests that the log has lost is told by the next owner: in SQLite alone. Done
+    /// is called with how many there are.
+    pub fn tell_lost(&self, shard: Shard, lost: Range<i64>, done: Done<Result<u64, StoreError>>) {
+        match self {
+            Self::Sqlite(store) => store.tell_lost(shard, lost, done),
+            Self::Scylla(_) => {
+                tracing::warn!(%shard, "what was finished of the lost requests is not told: ask for it by id");
+                done.call(Ok(0));
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod campaigns;
+mod cluster;
 mod consumer;
 mod losses;
 mod outcomes;

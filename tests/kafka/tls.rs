@@ -10,7 +10,8 @@ use almoner::kafka::options::KafkaOptions;
 use almoner::kafka::topics;
 use tokio::runtime::Runtime;
 
-use crate::support::{Mock, PATIENCE, mock};
+use crate::cluster::{Mock, mock};
+use crate::support::PATIENCE;
 use crate::tls_front::TlsFront;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());

@@ -85,7 +85,11 @@ fn what_a_running_service_shows_is_what_the_table_says() {
     // A donation, another content under its id, and one that the gateway cannot take.
     letters.extend([request(1, 1_250), request(1, 1_300), request(2, 999)]);
     surroundings.publish("user_1", &letters);
-    let expected: BTreeSet<_> = table().map(|metric| metric.name).collect();
+    // Of the stores only the one that it has shows anything.
+    let names = table().map(|metric| metric.name);
+    let expected: BTreeSet<_> = names
+        .filter(|name| !name.starts_with("almoner_cql_"))
+        .collect();
     let mut text = String::new();
     wait_for("all metrics", || {
         text = instance.get("/metrics").1;

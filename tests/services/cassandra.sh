@@ -77,6 +77,12 @@ commitlog_sync: $sync
 commitlog_segment_size: 16MiB
 paxos_variant: v2
 auto_snapshot: false
+read_request_timeout: 30s
+range_request_timeout: 30s
+write_request_timeout: 30s
+cas_contention_timeout: 30s
+truncate_request_timeout: 60s
+request_timeout: 30s
 X
     [ "$sync" != periodic ] || echo "commitlog_sync_period: 10000ms" >>"$data/conf/cassandra.yaml"
 }

@@ -58,7 +58,8 @@ POM
 pid_of() {
     local pid
     pid=$(cat "$data/$1.pid" 2>/dev/null) || return 1
-    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$data" && echo "$pid"
+    # One that has ended has none.
+    { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "$data" && echo "$pid"
 }
 
 java_tool() { java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$cache/lib/*" -Dorg.slf4j.simpleLogger.defaultLogLevel=error "$@"; }

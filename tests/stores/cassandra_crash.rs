@@ -1,23 +1,28 @@
-//! The server is killed while it works, and started again: what it had acknowledged is there. With a commit log that is
+//! An instance or the server is killed while it works, and started again: what was acknowledged is there, and whole. With a commit log that is
 //! written every ten seconds it is not, and the same check says so.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use almoner::store::scylla;
 use almoner_actors::ports::{Accepted, Done, FinishWrite, Finished, RowId, Store};
 use almoner_domain::donation::State;
 use tempfile::TempDir;
 
-use crate::cassandra::{Keyspace, engine_of, server};
+use crate::cassandra::{Keyspace, engine_of, io, options, server};
 use crate::support::*;
 
 /// How often it is killed, if nobody says otherwise.
 const ROUNDS: u64 = 3;
+
+/// How often an instance is killed.
+const PROCESS_ROUNDS: u64 = 8;
 
 /// Donations in hand.
 const IN_HAND: u64 = 48;
@@ -40,13 +45,18 @@ type Facts = BTreeMap<u64, Fact>;
 /// A server of the test's own.
 struct Server {
     data: TempDir,
-    sync: &'static str,
+    setting: (&'static str, &'static str),
 }
 
 impl Server {
     fn new(sync: &'static str) -> Self {
+        Self::with(("ALMONER_CASSANDRA_SYNC", sync))
+    }
+
+    /// One that its script is told this.
+    fn with(setting: (&'static str, &'static str)) -> Self {
         let data = tempfile::tempdir().unwrap();
-        Self { data, sync }
+        Self { data, setting }
     }
 
     fn run(&self, action: &str) -> String {
@@ -54,7 +64,7 @@ impl Server {
         let data: PathBuf = self.data.path().join("server");
         let mut command = Command::new(script);
         command.arg(action).env("ALMONER_CASSANDRA_DATA", data);
-        command.env("ALMONER_CASSANDRA_SYNC", self.sync);
+        command.env(self.setting.0, self.setting.1);
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{action}: {said}");
@@ -107,36 +117,41 @@ fn a_server_that_acknowledges_before_it_writes_is_caught() {
     assert!(caught);
 }
 
+#[test]
+fn credentials_are_asked_for_and_refused_in_one_line() {
+    if server().is_none() {
+        return;
+    }
+    let server = Server::with(("ALMONER_CASSANDRA_AUTH", "1"));
+    let address = server.start();
+    let check = |credentials: Option<(&str, &str)>, expected: &str| {
+        let mut options = options(address, "almoner");
+        options.credentials = credentials.map(|(user, password)| (user.into(), password.into()));
+        let migrated = scylla::migrate(&options, &io());
+        let said = migrated.map_or_else(|error| error.to_string(), |from| format!("from {from}"));
+        assert!(said.contains(expected), "{said}");
+        assert!(!said.contains('\n') && !said.contains("hush"), "{said}");
+    };
+    check(
+        None,
+        "it asks for some, and none are given; check [store.scylla] username",
+    );
+    check(
+        Some(("cassandra", "hush")),
+        "the cluster refuses the credentials: ",
+    );
+    check(Some(("cassandra", "cassandra")), "from 0");
+}
+
 /// Works until some hundred answers are there, kills the server, and adds what was answered.
 fn kill_in(server: &Server, keyspace: &Keyspace, round: u64, facts: &mut Facts) {
-    let store = Arc::new(keyspace.open());
-    let engine = engine_of(Arc::clone(&store), None);
-    let epoch = engine.claim(0).epoch;
     let (sender, answers) = channel();
-    let mut next = round * ROUND;
-    for _ in 0..IN_HAND {
-        next += 1;
-        accept(&*store, next, epoch, &sender);
-    }
     // Another moment in each round.
     let wanted = 200 + (round.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54);
-    for count in 1.. {
-        let answer = answers.recv_timeout(WITHIN).expect("it goes on");
-        let Answer(n, row, Some(fact)) = answer else {
-            panic!("not answered before the kill: {answer:?}");
-        };
+    work(keyspace, round, &sender, &answers, |count, n, fact| {
         note(facts, n, fact);
-        if count == wanted {
-            break;
-        }
-        match row {
-            Some(row) if fact == Fact::Accepted && n % 10 != 2 => finish(&*store, n, row, &sender),
-            _ => {
-                next += 1;
-                accept(&*store, next, epoch, &sender);
-            }
-        }
-    }
+        count < wanted
+    });
     server.run("kill");
     drop(sender);
     // What was acknowledged before the kill may come after it; the rest is answered by its end.
@@ -145,6 +160,108 @@ fn kill_in(server: &Server, keyspace: &Keyspace, round: u64, facts: &mut Facts) 
             note(facts, n, fact);
         }
     }
+}
+
+/// Has many donations in hand, each accepted and most of them finished, and tells `go_on` each fact with its number, until
+/// that says no.
+fn work(
+    keyspace: &Keyspace,
+    round: u64,
+    sender: &Sender<Answer>,
+    answers: &Receiver<Answer>,
+    mut go_on: impl FnMut(u64, u64, Fact) -> bool,
+) {
+    let store = Arc::new(keyspace.open());
+    let engine = engine_of(Arc::clone(&store), None);
+    let epoch = engine.claim(0).epoch;
+    let mut next = round * ROUND;
+    for _ in 0..IN_HAND {
+        next += 1;
+        accept(&*store, next, epoch, sender);
+    }
+    for count in 1.. {
+        let answer = answers.recv_timeout(WITHIN).expect("it goes on");
+        let Answer(n, row, Some(fact)) = answer else {
+            panic!("not answered before the kill: {answer:?}");
+        };
+        if !go_on(count, n, fact) {
+            return;
+        }
+        match row {
+            Some(row) if fact == Fact::Accepted && n % 10 != 2 => finish(&*store, n, row, sender),
+            _ => {
+                next += 1;
+                accept(&*store, next, epoch, sender);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_instance_was_answered_is_there_and_whole() {
+    let Some(server) = server() else { return };
+    let keyspace = Keyspace::migrated(server);
+    let mut facts = Facts::new();
+    for round in 0..PROCESS_ROUNDS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "cassandra_crash::child",
+                "--exact",
+                "--nocapture",
+                "--ignored",
+            ])
+            .env("ALMONER_CRASH_KEYSPACE", &keyspace.name)
+            .env("ALMONER_CRASH_ROUND", round.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let moment = 100 + (round.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56);
+        let mut count = 0;
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            let said = line.strip_prefix("ack ").and_then(|it| it.split_once(' '));
+            let Some((letter, Ok(n))) = said.map(|(letter, n)| (letter, n.parse())) else {
+                continue; // of the test runner, or torn by the kill
+            };
+            let fact = match letter {
+                "f" => Fact::Finished,
+                _ => Fact::Accepted,
+            };
+            note(&mut facts, n, fact);
+            count += 1;
+            if count == moment {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        assert!(count >= moment, "the child ended by itself");
+        if let Err(finding) = check(&keyspace, &facts) {
+            panic!("round {round}, {} facts: {finding}", facts.len());
+        }
+    }
+}
+
+#[test]
+#[ignore = "run by the test above"]
+fn child() {
+    let (Some(server), Ok(name)) = (server(), std::env::var("ALMONER_CRASH_KEYSPACE")) else {
+        return;
+    };
+    let round = std::env::var("ALMONER_CRASH_ROUND")
+        .unwrap()
+        .parse()
+        .unwrap();
+    // The keyspace is the parent's to drop.
+    let keyspace = std::mem::ManuallyDrop::new(Keyspace { server, name });
+    let (sender, answers) = channel();
+    work(&keyspace, round, &sender, &answers, |_, n, fact| {
+        let letter = if fact == Fact::Finished { "f" } else { "a" };
+        // One write for each fact: what is in the pipe survives the kill.
+        let line = format!("ack {letter} {n}\n");
+        std::io::stdout().write_all(line.as_bytes()).unwrap();
+        std::io::stdout().flush().unwrap();
+        true
+    });
 }
 
 fn note(facts: &mut Facts, n: u64, fact: Fact) {

@@ -189,10 +189,10 @@ fn rows_of_lists_that_the_donation_contradicts_do_not_count() {
     let (hour, at_ms) = (START_MS / 3_600_000, START_MS + 1);
     for (table, time) in [("pending", "due_ms"), ("arrival", "recorded_at_ms")] {
         let revision = |it: &'static str| if table == "pending" { it } else { "" };
-        for id in [given.request.id, id(404)] {
+        for (row_id, id) in [(7, given.request.id), (8, id(404))] {
             keyspace.cql(&format!(
                 "INSERT INTO {name}.{table} (shard, hour, slot, {time}, row_id{}, id) \
-                 VALUES (0, {hour}, 0, {}, 7{}, {id})",
+                 VALUES (0, {hour}, 0, {}, {row_id}{}, {id})",
                 revision(", revision"),
                 at_ms + 5,
                 revision(", 1"),

@@ -139,7 +139,9 @@ pub fn a_refused_donation_is_accepted_as_finished(engine: &Engine) {
     let refused = donation(1);
     let finish = failed(Reason::CampaignClosed);
     let first = FirstState::Finished(Box::new(finish.clone()));
-    row_of(engine.accept(accept_write(&refused, first)));
+    let row = row_of(engine.accept(accept_write(&refused, first)));
+    let again = engine.finish(finish_write(&refused, row, charged(NOON_S)));
+    assert!(matches!(again, Finished::Already(_)), "{again:?}");
     assert_eq!(
         engine.load(refused.request.id).unwrap().finish,
         Some(finish)

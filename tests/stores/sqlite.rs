@@ -143,7 +143,6 @@ fn the_logs_generation_is_raised_for_good() {
     assert_eq!(sqlite_at(folder.path()).claim(0).log_generation, 2);
 }
 
-/// Waits until so many donations are projected.
 #[test]
 fn a_sighted_donation_begins_with_what_the_gateway_has() {
     let folder = tempfile::tempdir().unwrap();
@@ -193,6 +192,40 @@ fn a_sighted_donation_begins_with_what_the_gateway_has() {
     assert_eq!(left, 0);
 }
 
+/// The log lost the records of finished donations: those without an outbox get one, once, and only they.
+#[test]
+fn what_was_finished_of_lost_records_is_told_from_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let engine = sqlite_at(folder.path());
+        engine.claim(0);
+        for n in 1..=3 {
+            engine.new_row(&donation(n));
+        }
+        for n in [1, 3] {
+            let refused = failed(Reason::CardDeclined);
+            engine.finish(finish_write(&donation(n), RowId(n as i64), refused));
+        }
+    }
+    let offset = |n: u64| donation(n).shard_offset;
+    for expected in [1, 0] {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let (done, told) = answer();
+        store.tell_lost(Shard(0), offset(1)..offset(2) + 1, done);
+        assert_eq!(told.recv().unwrap(), Ok(expected));
+    }
+    let engine = sqlite_at(folder.path());
+    engine.claim(0);
+    let has_row = |n: u64| engine.load(id(n)).unwrap().pending.is_some();
+    assert_eq!([1, 2, 3].map(has_row), [true, false, false]);
+    assert_eq!(
+        engine.unfinished(0).len(),
+        2,
+        "the finished one, and the one that is not"
+    );
+}
+
+/// Waits until so many donations are projected.
 fn wait_projected(folder: &Path, count: i64) {
     let until = Instant::now() + Duration::from_secs(180);
     loop {

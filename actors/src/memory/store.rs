@@ -3,6 +3,7 @@
 mod tables;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use almoner_domain::campaign::{Campaign, CampaignChange};
@@ -14,6 +15,7 @@ use crate::ports::{
     Finished, KeptLetter, Letters, MarkWrite, Marked, Recorded, SendRow, Store, StoreError,
     Unfinished, WindowEntry,
 };
+use crate::restore::{ShardMark, Sighting};
 
 /// A call that waits to be done: it is told whether to answer.
 type Waiting = Box<dyn FnOnce(&MemoryStore, bool) + Send>;
@@ -95,6 +97,12 @@ impl MemoryStore {
         lock(&self.state).tables.all()
     }
 
+    /// Whether anything that is recorded is so.
+    #[must_use]
+    pub fn any(&self, is_so: impl FnMut(&Recorded) -> bool) -> bool {
+        lock(&self.state).tables.any(is_so)
+    }
+
     /// All that is recorded of one donation, as it is durable now.
     #[must_use]
     pub fn recorded(&self, id: DonationId) -> Option<Box<Recorded>> {
@@ -129,6 +137,42 @@ impl MemoryStore {
     #[must_use]
     pub fn letters(&self) -> Vec<KeptLetter> {
         lock(&self.state).tables.letters.clone()
+    }
+
+    /// A copy of all that it knows: a backup.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let state = State {
+            tables: lock(&self.state).tables.clone(),
+            poisoned: None,
+        };
+        Self {
+            state: Mutex::new(state),
+            later: None,
+        }
+    }
+
+    /// It knows from now on what the backup knows, and nothing else.
+    pub fn restore(&self, backup: &Self) {
+        let tables = lock(&backup.state).tables.clone();
+        lock(&self.state).tables = tables;
+    }
+
+    /// How far each shard that was ever owned is done.
+    #[must_use]
+    pub fn marks(&self) -> Vec<ShardMark> {
+        lock(&self.state).tables.marks()
+    }
+
+    /// Brings in what the gateway's list shows, as an engine does: a donation that is unfinished goes on from it, one that is
+    /// not known begins with it, a finished one stays as it is.
+    pub fn put_sightings(&self, sightings: Vec<Sighting>) {
+        lock(&self.state).tables.put_sightings(sightings);
+    }
+
+    /// The log has lost these records of the shard: those that are finished and have no pending row get one, as in an engine.
+    pub fn tell_lost(&self, shard: Shard, lost: Range<i64>) {
+        lock(&self.state).tables.tell_lost(shard, &lost);
     }
 
     /// An operator says that the log is another one.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use actix::prelude::{Context, Handler, Message};
+use actix::prelude::{AsyncContext, Context, Handler, Message};
 use almoner_domain::ids::DonationId;
 
 use super::Router;
@@ -95,7 +95,9 @@ impl Ticking {
 }
 
 impl Router {
+    /// One timer after the other: a process that stood still for hours does not make up for what it missed.
     pub(super) fn tick(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_later(EVERY, Self::tick);
         let boot_ms = self.world.clock.boot_ms();
         self.do_again(boot_ms, ctx);
         if self.phase.is_ready() {
@@ -208,7 +210,7 @@ impl Router {
             return;
         }
         self.ticking.passivated_at_ms = boot_ms;
-        let window_ms = self.world.settings.duplicate_window_ms;
+        let window_ms = self.world.settings.window_kept_ms;
         let users = self
             .slots
             .passivate(shard.stream_ms.get(), window_ms, boot_ms);

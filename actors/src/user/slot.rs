@@ -58,6 +58,11 @@ impl Slot {
         self.in_flight.get() > 0
     }
 
+    /// Whether one thing alone is done for the user.
+    pub(crate) fn is_alone_in_flight(&self) -> bool {
+        self.in_flight.get() == 1
+    }
+
     /// Whether no actor is to be started.
     pub(crate) fn is_quarantined(&self, now_boot_ms: i64) -> bool {
         now_boot_ms < self.quarantined_until_ms.get()

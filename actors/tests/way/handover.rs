@@ -1,9 +1,11 @@
 //! A shard goes from one owner to another: as planned, or not.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use almoner_actors::memory::Plan;
-use almoner_actors::ports::{Admission, Done, Store};
+use almoner_actors::ports::{Admission, Clock, Done, Store};
 use almoner_actors::world::Alarm;
 
 use crate::faults::Fault;
@@ -31,6 +33,48 @@ fn a_planned_handover_drains_and_sets_aside_what_is_on_the_wire() {
         assert_eq!(instance.events_of(id(1)).last().unwrap(), SUCCEEDED);
         assert_eq!(instance.events_of(id(2)), [SUCCEEDED]);
         durable.gateway.let_go();
+        assert_eq!(durable.gateway.charges_of(id(1)), 1);
+    });
+}
+
+/// True time, as a process sees it that was suspended.
+struct Jumping {
+    inner: Arc<dyn Clock>,
+    ahead_ms: AtomicI64,
+}
+
+impl Clock for Jumping {
+    fn wall_ms(&self) -> i64 {
+        self.inner.wall_ms() + self.ahead_ms.load(Ordering::Relaxed)
+    }
+
+    fn boot_ms(&self) -> i64 {
+        self.inner.boot_ms() + self.ahead_ms.load(Ordering::Relaxed)
+    }
+}
+
+/// The process is suspended for longer than a session between its assignment and the start of the shard's router.
+#[test]
+fn a_lease_counts_from_the_assignment_however_late_the_router_starts() {
+    story(async || {
+        let mut durable = Durable::plain();
+        let clock = Arc::new(Jumping {
+            inner: Arc::clone(&durable.clock),
+            ahead_ms: AtomicI64::new(0),
+        });
+        durable.clock = clock.clone();
+        durable.faults.plan(|touch| match touch.port {
+            "commit" => Fault::Refuse, // the partition may be another's by now
+            _ => Fault::None,
+        });
+        let mut instance = Instance::start(&durable);
+        let session_ms = settings().session_timeout_ms;
+        clock.ahead_ms.store(session_ms, Ordering::Relaxed);
+        instance.donate(1, "ann", 500);
+        instance.pass(Duration::from_secs(10)).await;
+        assert_eq!(durable.gateway.calls(), 0);
+        durable.faults.plan(|_| Fault::None);
+        instance.until_last(1, SUCCEEDED).await;
         assert_eq!(durable.gateway.charges_of(id(1)), 1);
     });
 }

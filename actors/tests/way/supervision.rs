@@ -162,6 +162,7 @@ fn users_come_and_go_under_traffic() {
             &durable,
             almoner_actors::world::Settings {
                 duplicate_window_ms: 1,
+                window_kept_ms: 1,
                 ..settings()
             },
             durable.log(0),

@@ -45,6 +45,7 @@ pub fn settings() -> Settings {
         partitions: 1,
         group_id: "almoner".into(),
         duplicate_window_ms: 60_000,
+        window_kept_ms: 60_000,
         in_flight_max: 4_096,
         user_waiting_max: 8,
         user_held_max: 3,

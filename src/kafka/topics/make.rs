@@ -5,8 +5,9 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::layout::{Layout, Wanted, differences, find};
-use super::{KafkaError, KafkaOptions, PlainContext, Role, client_config};
+use super::found::find;
+use super::layout::{Layout, Wanted, differences};
+use super::{KafkaError, KafkaOptions, PlainContext, Role, block_on, client_config};
 
 /// How long the broker may take to make the topics.
 const MAKE_WITHIN: Duration = Duration::from_secs(30);
@@ -66,12 +67,10 @@ fn make_one(
         .settings
         .iter()
         .fold(new, |new, (name, value)| new.set(name, value));
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(|error| KafkaError::Client(error.to_string()))?;
     let settings = AdminOptions::new()
         .request_timeout(Some(MAKE_WITHIN))
         .operation_timeout(Some(MAKE_WITHIN));
-    let answers = runtime.block_on(admin.create_topics([&new], &settings))?;
+    let answers = block_on(admin.create_topics([&new], &settings))??;
     match answers.into_iter().next() {
         Some(Ok(_)) => Ok(Made::New {
             partitions: wanted.partitions,

@@ -133,15 +133,14 @@ impl Core {
             key.day,
             bucket,
         );
-        let entries = self
-            .db
-            .read::<(Uuid, i64)>(&self.db.statements.entries, values);
+        let entries = self.db.read::<(Uuid,)>(&self.db.statements.entries, values);
         let counted = stream::iter(entries.await?)
-            .map(|(id, amount_minor)| async move {
-                let row = self.row(DonationId(id.into_bytes())).await?;
-                let finish = row.map(|row| row.finish()).transpose()?.flatten();
-                let counts = finish.and_then(|it| it.day()) == Some(key.day);
-                Ok::<_, StoreError>(counts.then_some(amount_minor))
+            .map(|(id,)| async move {
+                let Some(row) = self.row(DonationId(id.into_bytes())).await? else {
+                    return Ok(None);
+                };
+                let counts = row.finish()?.and_then(|it| it.day()) == Some(key.day);
+                Ok::<_, StoreError>(counts.then_some(row.amount_minor))
             })
             .buffer_unordered(READS_AT_ONCE);
         let amounts: Vec<_> = counted.try_collect().await?;

@@ -45,7 +45,7 @@ pub(super) struct DonationRow {
     accepted_at_ms: i64,
     user_id: String,
     campaign_id: String,
-    amount_minor: i64,
+    pub(super) amount_minor: i64,
     currency: String,
     payment_method: String,
     gateway_customer: Option<String>,
@@ -322,6 +322,7 @@ impl<'a> NewDonation<'a> {
         let information = request.information.as_deref().map(to_blob).transpose()?;
         let mut first = Stages::default();
         let mut new_told = Unset;
+        // Only what is to be charged at once has revision 0: it is finished without being read.
         let mut revision = 0;
         match &write.first {
             FirstState::Charging => {}
@@ -336,7 +337,10 @@ impl<'a> NewDonation<'a> {
                     new_told = Set(told_map(told)?);
                 }
             }
-            FirstState::Finished(finish) => first.set_finish(finish),
+            FirstState::Finished(finish) => {
+                first.set_finish(finish);
+                revision = 1;
+            }
         }
         Ok(Self {
             id: request.id.as_uuid(),

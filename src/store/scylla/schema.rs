@@ -21,7 +21,7 @@
 use std::time::Duration;
 
 use scylla::client::session::Session;
-use scylla::errors::ExecutionError;
+use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 use scylla::statement::unprepared::Statement;
 use scylla::statement::{Consistency, SerialConsistency};
 use scylla::value::Row;
@@ -29,6 +29,7 @@ use tokio::time::{Instant, sleep};
 
 use super::OpenError;
 use super::db::is_applied;
+use super::shards::TRIES;
 
 /// One file of CQL, for each of the two servers.
 struct Step {
@@ -140,13 +141,22 @@ async fn lock(session: &Session, holder: i64) -> Result<(), OpenError> {
         "INSERT INTO schema_version (name, holder) VALUES ('lock', {holder}) IF NOT EXISTS USING TTL {LOCK_S}"
     );
     let until = Instant::now() + Duration::from_secs(LOCK_S + 10);
-    while !conditional(session, &lock).await? {
+    while !conditional(session, &lock).await? && !is_held_by(session, holder).await? {
         if Instant::now() > until {
             return Err(OpenError::Locked);
         }
         sleep(LOCK_POLL).await;
     }
     Ok(())
+}
+
+/// Whether the lock is ours after all: the answer that said so may be lost.
+async fn is_held_by(session: &Session, holder: i64) -> Result<bool, OpenError> {
+    let held = rows::<(Option<i64>,)>(
+        session,
+        "SELECT holder FROM schema_version WHERE name = 'lock'",
+    );
+    Ok(held.await?.first().and_then(|row| row.0) == Some(holder))
 }
 
 /// 0 where nothing was ever migrated.
@@ -204,11 +214,22 @@ pub(super) async fn run(session: &Session, text: &str) -> Result<(), ExecutionEr
     Ok(())
 }
 
+/// A conditional write. All of them here can be repeated: a busy server that gave up on one gets it again.
 async fn conditional(session: &Session, text: &str) -> Result<bool, OpenError> {
-    let mut statement = Statement::new(text);
-    statement.set_serial_consistency(Some(SerialConsistency::LocalSerial));
-    statement.set_request_timeout(Some(Duration::from_secs(60)));
-    let result = session.query_unpaged(statement, ()).await?;
+    let mut tries = TRIES;
+    let result = loop {
+        let mut statement = Statement::new(text);
+        statement.set_serial_consistency(Some(SerialConsistency::LocalSerial));
+        statement.set_request_timeout(Some(Duration::from_secs(60)));
+        match session.query_unpaged(statement, ()).await {
+            Ok(result) => break result,
+            Err(ExecutionError::LastAttemptError(RequestAttemptError::DbError(
+                DbError::WriteTimeout { .. } | DbError::ReadTimeout { .. },
+                _,
+            ))) if tries > 1 => tries -= 1,
+            Err(error) => return Err(error.into()),
+        }
+    };
     is_applied(result).map_err(|error| OpenError::Server(error.to_string()))
 }
 

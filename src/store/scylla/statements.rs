@@ -124,7 +124,7 @@ statements! {
         "INSERT INTO campaign_day_entry (campaign_id, currency, day, bucket, id, amount_minor) \
          VALUES (?, ?, ?, ?, ?, ?)";
     entries: Read,
-        "SELECT id, amount_minor FROM campaign_day_entry \
+        "SELECT id FROM campaign_day_entry \
          WHERE campaign_id = ? AND currency = ? AND day = ? AND bucket = ?";
 
     new_hour: Upsert, "INSERT INTO shard_hour (shard, series, hour) VALUES (?, ?, ?)";

@@ -23,9 +23,9 @@ pub(crate) const METRICS: &[Metric] = &[
     ),
 ];
 
-const REQUESTS: &str = "almoner_store_requests_total";
-const REQUEST_SECONDS: &str = "almoner_store_request_seconds";
-const UNANSWERED: &str = "almoner_store_unanswered";
+const REQUESTS: &str = "almoner_cql_requests_total";
+const REQUEST_SECONDS: &str = "almoner_cql_request_seconds";
+const UNANSWERED: &str = "almoner_cql_unanswered";
 
 pub(super) struct Telemetry {
     conditional: Counter,

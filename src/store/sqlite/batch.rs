@@ -4,6 +4,7 @@
 mod beside;
 mod shared;
 mod sighted;
+mod untold;
 
 use almoner_actors::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Finish, FinishWrite, Finished, FirstState,
@@ -80,6 +81,11 @@ impl Batch<'_, '_> {
             Op::PutSightings(call) => {
                 let answer = self.put_sightings(&call.write)?;
                 call.set(answer);
+            }
+            Op::TellLost(call) => {
+                let (shard, lost) = &call.write;
+                let told = self.tell_lost(*shard, lost)?;
+                call.set(Ok(told));
             }
             Op::RaiseLogGeneration(call) => {
                 let answer = self.raise_log_generation()?;

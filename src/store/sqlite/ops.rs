@@ -1,5 +1,7 @@
 //! The calls that the writer does, each with its completion.
 
+use std::ops::Range;
+
 use almoner_actors::ports::{
     AcceptWrite, Accepted, AdvanceWrite, Advanced, Claimed, Done, FinishWrite, Finished,
     KeptLetter, MarkWrite, Marked, StoreError,
@@ -22,6 +24,8 @@ pub(super) enum Op {
     KeepLetter(Box<Call<KeptLetter, ()>>),
     RaiseLogGeneration(Call<(), u32>),
     PutSightings(Call<Vec<Sighting>, ()>),
+    /// Records of a shard that the log has lost.
+    TellLost(Call<(Shard, Range<i64>), u64>),
     /// A read that must first learn from the writer where to begin; it is handed to the readers after the commit.
     Locate(Option<Read>),
 }
@@ -66,6 +70,7 @@ macro_rules! each_call {
             Op::KeepLetter($call) => $do,
             Op::RaiseLogGeneration($call) => $do,
             Op::PutSightings($call) => $do,
+            Op::TellLost($call) => $do,
             Op::Locate($read) => $do_read,
         }
     };

@@ -1,6 +1,9 @@
 //! What the gateway's list shows, brought into a store that is older than it: nothing is charged that was charged before.
 
+use std::ops::Range;
+
 use almoner_actors::ports::{Done, StoreError};
+pub use almoner_actors::restore::{ShardMark, Sighting};
 use almoner_domain::ids::{DonationId, Shard};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -9,33 +12,11 @@ use rusqlite::Connection;
 use super::ops::{Call, Op};
 use super::{BooksError, SqliteStore, folder, schema};
 
-/// An intent that the gateway's list shows, of a donation of which this store may know less.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sighting {
-    /// The donation.
-    pub donation_id: DonationId,
-    /// Its intent.
-    pub intent_id: Box<str>,
-    /// Whether it was charged. If not, its key must be dead: it is cancelled, never charged.
-    pub is_charged: bool,
-}
-
 /// A sighting, by its donation.
 #[derive(Clone, Debug)]
 pub(super) struct Sighted {
     pub(super) intent_id: Box<str>,
     pub(super) is_charged: bool,
-}
-
-/// How far a shard is done, as the store knows it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ShardMark {
-    /// The shard.
-    pub shard: Shard,
-    /// All offsets below have their fate; none if nothing was marked.
-    pub next_offset: Option<i64>,
-    /// Its stream time then, milliseconds since 1970.
-    pub stream_ms: i64,
 }
 
 impl SqliteStore {
@@ -63,6 +44,15 @@ impl SqliteStore {
     pub fn put_sightings(&self, sightings: Vec<Sighting>, done: Done<Result<(), StoreError>>) {
         self.inbox
             .push(Op::PutSightings(Call::new(sightings, done)));
+    }
+}
+
+impl SqliteStore {
+    /// The log has lost these records of the shard: those of them that are finished here, and may not have been told, are told
+    /// from here. Done is called with how many once that is durable; doing it again changes nothing.
+    pub fn tell_lost(&self, shard: Shard, lost: Range<i64>, done: Done<Result<u64, StoreError>>) {
+        self.inbox
+            .push(Op::TellLost(Call::new((shard, lost), done)));
     }
 }
 

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use almoner::kafka::error::KafkaError;
 use almoner::kafka::options::KafkaOptions;
-use almoner::kafka::topics::layout::{Layout, dangers, find};
+use almoner::kafka::topics::dangers::dangers;
+use almoner::kafka::topics::found::find;
+use almoner::kafka::topics::layout::Layout;
 use almoner::kafka::topics::make::{Made, make};
+
+use tokio::time::Instant;
 
 use crate::real_kafka::{self, alter};
 use crate::support::{PATIENCE, mock};
@@ -40,7 +44,10 @@ fn topics_are_made_once_as_configured() {
     let new = |partitions| Made::New { partitions };
     assert_eq!(made(&options, &layout()), [new(6), new(6), new(4), new(4)]);
     assert_eq!(made(&options, &layout()), [const { Made::AsMeant }; 4]);
-    let found = find(&options, PATIENCE).unwrap();
+    let found = until("all are known", || {
+        let found = find(&options, PATIENCE).unwrap();
+        (found.len() == 4).then_some(found)
+    });
     assert_eq!(dangers(&found, &layout()), [""; 0]);
     let of = |role: &str, setting: &str| {
         let topic = found.iter().find(|it| it.role == role).unwrap();
@@ -86,26 +93,38 @@ fn what_is_otherwise_stays_and_is_named_and_what_is_dangerous_is_said() {
         partitions: 12,
         ..layout()
     };
-    let after = made(&options, &more);
-    let Made::Differs(differences) = &after[0] else {
-        panic!("{after:?}");
-    };
     let expected = [
         "it has 6 partitions, and kafka.layout.partitions is 12",
         "message.timestamp.type is CreateTime, and should be LogAppendTime",
         "retention.ms is 60000, and should be 86400000",
     ];
-    assert!(
-        expected
-            .iter()
-            .all(|it| differences.contains(&(*it).to_owned())),
-        "{differences:#?}"
-    );
+    let after = until("the changes are known", || {
+        let after = made(&options, &more);
+        let named = |lines: &[String]| {
+            expected
+                .iter()
+                .all(|it| lines.iter().any(|line| line == it))
+        };
+        let is_it = matches!(&after[0], Made::Differs(lines) if named(lines));
+        is_it.then_some(after)
+    });
     assert_eq!(after[2..], [Made::AsMeant, Made::AsMeant]);
 
-    let said = dangers(&find(&options, PATIENCE).unwrap(), &more).join("\n");
-    for part in ["CreateTime", "retention.ms is 60000", "it has 6 partitions"] {
-        assert!(said.contains(part), "{part}: {said}");
+    let parts = ["CreateTime", "retention.ms is 60000", "it has 6 partitions"];
+    until("the dangers are said", || {
+        let said = dangers(&find(&options, PATIENCE).unwrap(), &more).join("\n");
+        parts.iter().all(|part| said.contains(part)).then_some(())
+    });
+}
+
+/// A broker learns a moment later of what its controller has made and changed.
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
     }
 }
 

@@ -12,8 +12,17 @@ use almoner_domain::ids::DonationId;
 
 pub use decision::Decision;
 
-/// After so many declines an intent cancels itself.
-const DECLINES_MAX: u8 = 7;
+/// After so many declines an intent cancels itself: most after seven, some sooner.
+fn declines_max(id: DonationId) -> u8 {
+    match id.0[15] % 16 {
+        1 => 1,
+        2 => 3,
+        _ => 7,
+    }
+}
+
+/// What turns up as processing is paid after so long.
+const PROCESSING_MS: i64 = 30_000;
 
 /// One request as it arrives: all that determines its bytes is in `body`.
 #[derive(Clone, Debug)]
@@ -47,34 +56,41 @@ pub struct Account {
     declines: u8,
     /// Its charge was given back.
     pub is_refunded: bool,
+    /// It was charged later than the gateway promises to settle what it left open.
+    pub is_overdue: bool,
 }
 
 /// What is settled later: a processing payment, or a 500 that is rolled forward.
 struct Roll {
     at_ms: i64,
     id: DonationId,
-    is_charged: bool,
+    /// How the intent stands then.
+    as_: IntentStatus,
     /// None: the charge's own intent, which nobody sees before.
     intent: Option<Box<str>>,
     created_s: i64,
+    /// It is settled later than the gateway promises.
+    is_overdue: bool,
 }
 
 /// The gateway's own books.
 pub struct Bank {
     now_ms: i64,
     key_lifetime_ms: i64,
+    settles_within_ms: i64,
     keys: BTreeMap<String, Stored>,
     accounts: BTreeMap<DonationId, Vec<Account>>,
     rolls: Vec<Roll>,
 }
 
 impl Bank {
-    /// A gateway whose keys live so long.
+    /// A gateway whose keys live so long, and which promises to settle within this time what it left open.
     #[must_use]
-    pub fn new(key_lifetime_ms: i64) -> Self {
+    pub fn new(key_lifetime_ms: i64, settles_within_ms: i64) -> Self {
         Self {
             now_ms: 0,
             key_lifetime_ms,
+            settles_within_ms,
             keys: BTreeMap::new(),
             accounts: BTreeMap::new(),
             rolls: Vec::new(),
@@ -102,6 +118,30 @@ impl Bank {
     /// Every donation of which the gateway knows.
     pub fn donations(&self) -> impl Iterator<Item = DonationId> {
         self.accounts.keys().copied()
+    }
+
+    /// Whether a charge of the donation came later than the gateway promises.
+    #[must_use]
+    pub fn is_overdue(&self, id: DonationId) -> bool {
+        self.accounts(id).iter().any(|it| it.is_overdue)
+    }
+
+    /// What the list shows from `since_s` on, the newest first.
+    #[must_use]
+    pub fn list(&self, since_s: Option<i64>) -> Vec<(DonationId, &Account)> {
+        let all = self.accounts.iter();
+        let all = all.flat_map(|(id, accounts)| accounts.iter().map(|it| (*id, it)));
+        let is_in_range =
+            |it: &Account| since_s.is_none_or(|since_s| it.intent.created_s >= since_s);
+        let mut listed: Vec<_> = all.filter(|(_, it)| is_in_range(it)).collect();
+        listed.sort_by_key(|(_, it)| -it.intent.created_s); // stable
+        listed
+    }
+
+    /// Some give with what can be charged but once: after that the gateway knows the payment method no more.
+    fn is_used_up(&self, id: DonationId, intent: Option<&str>) -> bool {
+        let others = |it: &&Account| Some(&*it.intent.id) != intent;
+        id.0[15].is_multiple_of(4) && self.charged(id).any(|it| others(&it))
     }
 
     /// Time passes, and what is due meanwhile is settled.
@@ -166,9 +206,12 @@ impl Bank {
         let id = request.id;
         match &request.call {
             Call::Charge => match decision {
-                Decision::Refuse => Answer::Refused(Refused::PaymentMethod),
+                _ if self.is_used_up(id, None) => Answer::Refused(Refused::PaymentMethod),
+                Decision::Refuse(why) => Answer::Refused(why),
                 Decision::ErrorBefore => error(),
-                Decision::ErrorRolledForward { after_ms } => self.roll(id, true, None, after_ms),
+                Decision::ErrorRolledForward { as_, after_ms } => {
+                    self.roll(id, as_, None, after_ms)
+                }
                 _ => {
                     let i =
                         self.create(id, IntentStatus::RequiresPaymentMethod, self.now_ms / 1_000);
@@ -176,7 +219,7 @@ impl Bank {
                 }
             },
             Call::CreateIntent { .. } => match decision {
-                Decision::Refuse => Answer::Refused(Refused::Amount),
+                Decision::Refuse(why) => Answer::Refused(why),
                 Decision::ErrorBefore => error(),
                 _ => {
                     let i =
@@ -192,7 +235,14 @@ impl Bank {
                     IntentStatus::Succeeded | IntentStatus::Canceled | IntentStatus::Processing => {
                         bank.shown(id, i) // refused, and the error carries the intent
                     }
-                    _ => bank.confirm(id, i, decision),
+                    _ if bank.is_used_up(id, request.intent.as_deref()) => {
+                        Answer::Refused(Refused::PaymentMethod)
+                    }
+                    _ => {
+                        let answer = bank.confirm(id, i, decision);
+                        bank.settle_overdue(id);
+                        answer
+                    }
                 }
             }),
             Call::Cancel { .. } => self.on_intent(id, request.intent.as_deref(), |bank, i| {
@@ -229,8 +279,9 @@ impl Bank {
         let account = self.account(id, i);
         let name = account.intent.id.clone();
         match decision {
-            Decision::Charge => succeed(&mut account.intent),
-            Decision::SoftDecline => return self.decline(id, i, "processing_error"),
+            Decision::Charge | Decision::PaidBefore => succeed(&mut account.intent),
+            Decision::NotMoved(status) => account.intent.status = status,
+            Decision::SoftDecline(code) => return self.decline(id, i, code),
             Decision::HardDecline => return self.decline(id, i, "card_declined"),
             Decision::NeedsUser => return self.decline(id, i, "authentication_required"),
             Decision::RequiresAction => account.intent.status = IntentStatus::RequiresAction,
@@ -239,16 +290,16 @@ impl Bank {
                 after_ms,
             } => {
                 account.intent.status = IntentStatus::Processing;
-                self.roll(id, is_charged, Some(name), after_ms);
+                self.roll(id, paid(is_charged), Some(name), after_ms);
             }
-            Decision::Refuse => return Answer::Refused(Refused::PaymentMethod),
+            Decision::Refuse(_) => return Answer::Refused(Refused::PaymentMethod),
             Decision::ErrorBefore | Decision::ErrorHalfway => return error(),
             Decision::ErrorAfter => {
                 succeed(&mut account.intent);
                 return error();
             }
-            Decision::ErrorRolledForward { after_ms } => {
-                return self.roll(id, true, Some(name), after_ms);
+            Decision::ErrorRolledForward { as_, after_ms } => {
+                return self.roll(id, as_, Some(name), after_ms);
             }
         }
         self.shown(id, i)
@@ -259,6 +310,19 @@ impl Bank {
         match (decision, intent.status) {
             (Decision::ErrorBefore | Decision::ErrorHalfway, _) => return error(),
             (_, IntentStatus::Succeeded | IntentStatus::Processing | IntentStatus::Canceled) => {}
+            (Decision::NotMoved(_) | Decision::Refuse(_), _) => {} // refused, and the error carries the intent
+            (Decision::PaidBefore, IntentStatus::RequiresAction) => succeed(intent),
+            (Decision::Processing { .. }, IntentStatus::RequiresAction) => {
+                let name = intent.id.clone();
+                intent.status = IntentStatus::Processing;
+                if let Decision::Processing {
+                    is_charged,
+                    after_ms,
+                } = decision
+                {
+                    self.roll(id, paid(is_charged), Some(name), after_ms);
+                }
+            }
             _ => intent.status = IntentStatus::Canceled,
         }
         match decision {
@@ -270,7 +334,7 @@ impl Bank {
     fn refund(&mut self, id: DonationId, i: usize, decision: Decision) -> Answer {
         match decision {
             Decision::ErrorBefore | Decision::ErrorHalfway => return error(),
-            Decision::Refuse => return defect("balance_insufficient"),
+            Decision::Refuse(_) => return defect("balance_insufficient"),
             _ => self.account(id, i).is_refunded = true,
         }
         match decision {
@@ -283,7 +347,7 @@ impl Bank {
         let account = self.account(id, i);
         account.declines += 1;
         account.intent.status = match account.declines {
-            ..DECLINES_MAX => IntentStatus::RequiresPaymentMethod,
+            declines if declines < declines_max(id) => IntentStatus::RequiresPaymentMethod,
             _ => IntentStatus::Canceled,
         };
         let intent = Some(account.intent.clone());
@@ -297,19 +361,30 @@ impl Bank {
     fn roll(
         &mut self,
         id: DonationId,
-        is_charged: bool,
+        as_: IntentStatus,
         intent: Option<Box<str>>,
         after_ms: i64,
     ) -> Answer {
         let (at_ms, created_s) = (self.now_ms + after_ms, self.now_ms / 1_000);
+        let is_overdue = after_ms > self.settles_within_ms;
         self.rolls.push(Roll {
+            is_overdue,
             at_ms,
             id,
-            is_charged,
+            as_,
             intent,
             created_s,
         });
         error()
+    }
+
+    /// What it should have settled long ago it settles at the worst moment: right after the second generation was confirmed.
+    fn settle_overdue(&mut self, id: DonationId) {
+        let is_due = |roll: &Roll| roll.is_overdue && roll.id == id && roll.intent.is_none();
+        let all = std::mem::take(&mut self.rolls);
+        let (due, later): (Vec<_>, Vec<_>) = all.into_iter().partition(is_due);
+        self.rolls = later;
+        due.into_iter().for_each(|roll| self.settle(roll));
     }
 
     fn settle(&mut self, roll: Roll) {
@@ -324,8 +399,22 @@ impl Bank {
         let intent = &mut self.account(roll.id, i).intent;
         match intent.status {
             IntentStatus::Succeeded | IntentStatus::Canceled => {}
-            _ if roll.is_charged => succeed(intent),
-            _ => intent.status = IntentStatus::RequiresPaymentMethod,
+            _ if roll.as_ == IntentStatus::Succeeded => {
+                succeed(intent);
+                self.account(roll.id, i).is_overdue = roll.is_overdue;
+            }
+            _ => intent.status = roll.as_,
+        }
+        if roll.as_ == IntentStatus::Processing {
+            let name = self.accounts(roll.id)[i].intent.id.clone();
+            let (at_ms, as_) = (roll.at_ms + PROCESSING_MS, IntentStatus::Succeeded);
+            let intent = Some(name);
+            self.rolls.push(Roll {
+                at_ms,
+                as_,
+                intent,
+                ..roll
+            });
         }
     }
 
@@ -342,12 +431,20 @@ impl Bank {
             intent,
             declines: 0,
             is_refunded: false,
+            is_overdue: false,
         });
         accounts.len() - 1
     }
 
     fn shown(&self, id: DonationId, i: usize) -> Answer {
         Answer::Intent(self.accounts(id)[i].intent.clone())
+    }
+}
+
+fn paid(is_charged: bool) -> IntentStatus {
+    match is_charged {
+        true => IntentStatus::Succeeded,
+        false => IntentStatus::RequiresPaymentMethod,
     }
 }
 

@@ -30,6 +30,7 @@ struct Partition {
     owner: Option<u64>,
     /// Counts assignments.
     generation: u64,
+    is_leaderless: bool,
     /// When each process last sent a commit that was acknowledged, or was assigned the partition: boot clock.
     proven_at_ms: BTreeMap<u64, i64>,
 }
@@ -71,7 +72,8 @@ impl Broker {
     #[must_use]
     pub fn record(&self, partition: u32, offset: i64) -> Option<Record> {
         let at = usize::try_from(offset).ok()?;
-        let partition = &lock(&self.partitions)[partition as usize];
+        let partitions = lock(&self.partitions);
+        let partition = partitions.get(partition as usize)?;
         partition
             .log
             .get(at)
@@ -104,6 +106,54 @@ impl Broker {
     pub fn accept_loss(&self, partition: u32) {
         let partition = &mut lock(&self.partitions)[partition as usize];
         partition.committed = partition.committed.max(Some(partition.low));
+    }
+
+    /// Whether the partition has a leader from now on.
+    pub fn lead(&self, partition: u32, is_leaderless: bool) {
+        if let Some(partition) = lock(&self.partitions).get_mut(partition as usize) {
+            partition.is_leaderless = is_leaderless;
+        }
+    }
+
+    /// Whether nothing is read or written there now.
+    #[must_use]
+    pub fn is_leaderless(&self, partition: u32) -> bool {
+        let partitions = lock(&self.partitions);
+        let partition = partitions.get(partition as usize);
+        partition.is_some_and(|it| it.is_leaderless)
+    }
+
+    /// The group's last commits are gone: it reads on so many records earlier, if it still can.
+    pub fn forget_commits(&self, partition: u32, records: i64) {
+        let partition = &mut lock(&self.partitions)[partition as usize];
+        let low = partition.low;
+        partition.committed = partition
+            .committed
+            .map(|committed| (committed - records).max(low).min(committed));
+    }
+
+    /// The group reads on from here, whatever was committed.
+    pub fn move_to(&self, partition: u32, next_offset: i64) {
+        lock(&self.partitions)[partition as usize].committed = Some(next_offset);
+    }
+
+    /// How many partitions there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        lock(&self.partitions).len() as u32
+    }
+
+    /// There is one more, which is empty.
+    pub fn add_partition(&self) -> u32 {
+        let mut partitions = lock(&self.partitions);
+        partitions.push(Partition::default());
+        partitions.len() as u32 - 1
+    }
+
+    /// The last one is no more; what was written to it is handed out.
+    pub fn remove_partition(&self) -> Vec<Record> {
+        let last = lock(&self.partitions).pop();
+        last.map(|partition| partition.log).unwrap_or_default()
     }
 
     /// The log as who is assigned it finds it.
@@ -140,7 +190,7 @@ impl Broker {
     /// Whose the partition is.
     #[must_use]
     pub fn owner(&self, partition: u32) -> Option<u64> {
-        lock(&self.partitions)[partition as usize].owner
+        lock(&self.partitions).get(partition as usize)?.owner
     }
 
     /// The present assignment of the partition.

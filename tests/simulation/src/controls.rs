@@ -97,7 +97,7 @@ pub const CONTROLS: &[Control] = &[
         breaks: &[DOUBLES],
     },
     Control {
-        defect: &WINDOW_TOO_SHORT,
+        defect: &WINDOW_LET_GO,
         breaks: &[DOUBLES],
     },
     Control {
@@ -171,9 +171,9 @@ const BODY_REBUILT: Defect = Defect {
     ..Defect::NONE
 };
 
-const WINDOW_TOO_SHORT: Defect = Defect {
-    name: "the window lost at passivation: users are let go before it has passed",
-    settings: |settings| settings.duplicate_window_ms = 10_000,
+const WINDOW_LET_GO: Defect = Defect {
+    name: "the window lost at passivation",
+    settings: |settings| settings.window_kept_ms = 0,
     ..Defect::NONE
 };
 

@@ -51,6 +51,7 @@ pub struct Faults {
     counts: Mutex<BTreeMap<(&'static str, u64), u32>>,
     fired: Mutex<BTreeSet<Site>>,
     injected: Mutex<BTreeMap<&'static str, u64>>,
+    points: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
 }
 
 impl Faults {
@@ -66,6 +67,7 @@ impl Faults {
             counts: Mutex::default(),
             fired: Mutex::default(),
             injected: Mutex::default(),
+            points: Mutex::default(),
         }
     }
 
@@ -113,8 +115,15 @@ impl Faults {
         };
         if let Some(name) = fault.name() {
             self.count(name);
+            *lock(&self.points).entry((step, name)).or_default() += 1;
         }
         fault
+    }
+
+    /// Which calls of ports failed, how, and how often.
+    #[must_use]
+    pub fn points(&self) -> BTreeMap<(&'static str, &'static str), u64> {
+        lock(&self.points).clone()
     }
 
     /// One more of these was injected.
@@ -147,7 +156,7 @@ fn port_fault(dice: &mut Chance, step: &'static str) -> Fault {
     let kind = dice.below(10);
     if step == "gateway" {
         return match kind {
-            0..=2 => Fault::AnswerAfterMs(dice.below(20_000)),
+            0..=2 => Fault::AnswerAfterMs(dice.below(40_000)),
             _ => Fault::DelayMs(dice.below(1_500)),
         };
     }

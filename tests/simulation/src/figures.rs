@@ -32,6 +32,7 @@ pub fn settings(weather: &Weather) -> Settings {
         partitions: weather.partitions,
         group_id: "almoner".into(),
         duplicate_window_ms: 60_000,
+        window_kept_ms: 60_000,
         in_flight_max: 40,
         user_waiting_max: 8,
         user_held_max: 3,
@@ -53,6 +54,6 @@ pub fn settings(weather: &Weather) -> Settings {
         gateway_in_flight_max: 512,
         gateway_per_second_max: 0,
         gateway_endpoint_per_second_max: 0,
-        needs_every_partition: false,
+        needs_every_partition: weather.slots == 1, // it has the store for itself
     }
 }

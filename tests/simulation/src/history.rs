@@ -2,6 +2,7 @@
 //! come to its end.
 
 mod group;
+mod restore;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,17 +13,17 @@ use std::sync::atomic::Ordering;
 use almoner_actors::ports::{Claimed, Done, MarkWrite, Recorded, Store, StoreError};
 use almoner_actors::world::Alarm;
 use almoner_domain::campaign::{Campaign, CampaignChange, Status};
-use almoner_domain::donation::Rules;
+use almoner_domain::donation::{PendingKind, Rules, State};
 use almoner_domain::ids::{CampaignId, Shard};
 
 use self::group::Group;
 use crate::broker::Record;
 use crate::chance::hash;
-use crate::coverage::{Counting, Steps};
+use crate::coverage::{Counting, Steps, impossible_step};
 use crate::defect::Defect;
 use crate::diary::lock;
 use crate::figures::settings;
-use crate::judge::{Finding, I1, LIVENESS, at_the_end};
+use crate::judge::{Finding, I1, LIVENESS, STEPS, at_the_end};
 use crate::outside::Outside;
 use crate::script::{Ask, Script, Site, What, euro};
 
@@ -39,6 +40,8 @@ pub struct Told {
     pub answers: BTreeMap<(&'static str, &'static str), u64>,
     /// In which state what happened.
     pub steps: Steps,
+    /// Which calls of ports failed, and how.
+    pub points: BTreeMap<(&'static str, &'static str), u64>,
     /// Where ports failed.
     pub fired: BTreeSet<Site>,
     /// Records written.
@@ -59,8 +62,19 @@ pub fn run(script: &Script, defect: Option<&'static Defect>, is_read: bool) -> T
     let told = tracing::subscriber::with_default(counting.clone(), || {
         actix::System::with_tokio_rt(paused).block_on(live(script, defect, is_read))
     });
+    let steps = counting.steps();
+    let cannot_be = steps.keys().filter_map(|(state, event)| {
+        let why = impossible_step(state, event)?;
+        let what = format!("{state}: {event}, which cannot be: {why}");
+        Some(Finding {
+            invariant: STEPS,
+            what,
+        })
+    });
+    let findings = told.findings.into_iter().chain(cannot_be).collect();
     Told {
-        steps: counting.steps(),
+        findings,
+        steps,
         ..told
     }
 }
@@ -134,6 +148,7 @@ impl History {
             title: "".into(),
         };
         let described = CampaignChange::Described(campaign);
+        lock(&self.outside.campaigns).insert(id.into(), described.clone());
         self.outside
             .disk
             .rows
@@ -146,7 +161,7 @@ impl History {
             self.happen(&event.what);
         }
         let last_ms = script.events.last().map_or(0, |event| event.at_ms);
-        self.pass_until(last_ms + 2_000).await;
+        self.pass_until(last_ms + script.weather.tail_ms).await;
     }
 
     fn happen(&mut self, what: &What) {
@@ -166,6 +181,27 @@ impl History {
                 told_after_ms,
             } => self.group.lose(*partition, *told_after_ms),
             What::HandOver { partition } => self.group.hand_over(*partition),
+            What::LeaderChange {
+                partition,
+                for_ms,
+                twice,
+                forgotten,
+            } => {
+                let (partition, twice, forgotten) = (*partition, *twice, *forgotten);
+                self.outside.broker.lead(partition, true);
+                let up = group::Action::LeaderUp {
+                    partition,
+                    twice,
+                    forgotten,
+                };
+                self.group.later(*for_ms, up);
+            }
+            What::Twin { for_ms } => self.group.twin(*for_ms),
+            What::PartitionAdded { for_ms } => self.group.add_partition(*for_ms),
+            What::Backup => {
+                *lock(&self.outside.disk.backup) = Some(self.outside.disk.rows.copy());
+            }
+            What::Restore { back_after_ms } => self.group.restore(*back_after_ms),
             What::StoreDown { for_ms } => {
                 let is_durable = self.outside.faults.dice("failed commit", 0).permille(500);
                 self.outside.disk.fail(is_durable);
@@ -194,10 +230,7 @@ impl History {
     /// One more record in the log.
     fn write(&mut self, ask: &Ask) {
         let (key, value) = (ask.key(), ask.value());
-        let settings = &self.outside.settings;
-        let partition = ask
-            .partition
-            .unwrap_or_else(|| settings.partitioner.partition(&key, settings.partitions));
+        let partition = ask.partition.unwrap_or_else(|| self.partition_for(&key));
         let at_ms = self.outside.clock.wall_ms();
         let offset = self.outside.broker.append(
             partition,
@@ -213,6 +246,16 @@ impl History {
             let what = What::Write(ask.clone());
             format!("{what} (offset {offset} of partition {partition})")
         });
+    }
+
+    /// Where a front end writes what has this key. While the topic has a partition more, half of them know.
+    fn partition_for(&self, key: &[u8]) -> u32 {
+        let (outside, count) = (&self.outside, self.outside.broker.count());
+        let knows = || outside.faults.dice("partitions", hash(key)).permille(500);
+        if count > outside.settings.partitions && knows() {
+            return outside.settings.partitioner.partition(key, count);
+        }
+        outside.partition_of(key)
     }
 
     /// The faults stop, and all comes to its end.
@@ -234,10 +277,9 @@ impl History {
     }
 
     fn is_through(&self) -> bool {
-        let is_open = |it: &Recorded| it.finish.is_none() || it.pending.is_some();
         self.outside.broker.is_all_committed()
             && self.group.in_flight() == 0
-            && !self.outside.disk.rows.all().iter().any(is_open)
+            && !self.outside.disk.rows.any(is_open)
     }
 
     fn told(self) -> Told {
@@ -258,7 +300,7 @@ impl History {
             &outside.judge,
             &outside.disk.rows,
             &bank,
-            &outside.broker,
+            outside,
         ));
         Told {
             findings,
@@ -266,10 +308,21 @@ impl History {
             injected: outside.faults.injected(),
             answers: lock(&outside.answers).clone(),
             steps: Steps::new(),
+            points: outside.faults.points(),
             fired: outside.faults.fired(),
             records: self.records,
             virtual_ms: outside.diary.now_ms(),
         }
+    }
+}
+
+/// Whether a donation is not through: what was charged after "failed" was told waits for a person.
+pub(crate) fn is_open(it: &Recorded) -> bool {
+    let state = it.finish.as_ref().map(|finish| finish.ending.state);
+    let waits = it.pending.as_ref().map(|(pending, _)| pending.kind);
+    match (state, waits) {
+        (Some(State::Failed | State::Cancelled), Some(PendingKind::Surplus)) => false,
+        (state, waits) => state.is_none() || waits.is_some(),
     }
 }
 
@@ -283,6 +336,7 @@ fn hear(outside: &Outside, number: u64, alarm: &Alarm) {
         Alarm::Escalated { .. } => true,
         // It looked at the log before another one went on with it.
         Alarm::AnotherLog { shard, marked, .. } => outside.broker.log(shard.0).high >= *marked,
+        Alarm::PartitionsChanged { partitions, .. } => outside.broker.count() > *partitions,
         Alarm::RequestsLost { shard, from, to } => accept_loss(outside, *shard, *from..*to),
         _ => false,
     };
@@ -294,6 +348,25 @@ fn hear(outside: &Outside, number: u64, alarm: &Alarm) {
 /// A person accepts what the log has lost: store and group go on where it begins. Says whether it has lost that.
 fn accept_loss(outside: &Outside, shard: Shard, lost: Range<i64>) -> bool {
     let low = outside.broker.log(shard.0).low;
+    outside.disk.rows.tell_lost(shard, lost.clone());
+    mark(outside, shard, low);
+    outside.broker.accept_loss(shard.0);
+    outside.judge.lost(shard.0, lost.clone());
+    lost.end <= low
+}
+
+/// The topic has again the partitions for which the store was made. What was written to the one that is gone is written where it
+/// belongs.
+fn remove_partition(outside: &Outside) {
+    for record in outside.broker.remove_partition() {
+        let partition = outside.partition_of(&record.key);
+        let at_ms = outside.clock.wall_ms();
+        outside.broker.append(partition, Record { at_ms, ..record });
+    }
+}
+
+/// The store takes all below for done, as a new owner of the shard.
+fn mark(outside: &Outside, shard: Shard, next_offset: i64) {
     let rows = Arc::clone(&outside.disk);
     let marked = Done::new(move |claimed: Result<Claimed, StoreError>| {
         if let Ok(Claimed {
@@ -303,16 +376,13 @@ fn accept_loss(outside: &Outside, shard: Shard, lost: Range<i64>) -> bool {
             let mark = MarkWrite {
                 shard,
                 epoch,
-                next_offset: low,
+                next_offset,
                 stream_ms,
             };
             rows.rows.mark(mark, Done::new(|_| {}));
         }
     });
     outside.disk.rows.claim(shard, marked);
-    outside.broker.accept_loss(shard.0);
-    outside.judge.lost(shard.0, lost.clone());
-    lost.end <= low
 }
 
 /// Which of what waited for a commit of the store a crash leaves durable.

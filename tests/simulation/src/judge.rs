@@ -2,6 +2,7 @@
 //! of it in the end; each finding names the invariant that is broken.
 
 mod end;
+mod restored;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -48,6 +49,8 @@ pub const I12: &str = "I12 fencing";
 pub const I13: &str = "I13 no secrets";
 /// A double is not charged unless its user was asked.
 pub const DOUBLES: &str = "doubles are asked about";
+/// Nothing happens to a donation that cannot happen in its state.
+pub const STEPS: &str = "steps that can be";
 /// All comes to its end once the faults stop.
 pub const LIVENESS: &str = "liveness";
 
@@ -59,6 +62,15 @@ pub(crate) struct Heard {
     /// It was told that no money moved and none will.
     pub(crate) is_told_uncharged: bool,
     pub(crate) is_told_succeeded: bool,
+}
+
+/// How many charges of a donation stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// At the gateway.
+    pub all: usize,
+    /// Without those that it made later than it promises.
+    pub in_time: usize,
 }
 
 /// A send on the wire.
@@ -80,6 +92,8 @@ struct Notes {
     /// Where a forwarded record stood first.
     first_places: BTreeMap<(u32, i64), (u32, i64)>,
     heard: BTreeMap<DonationId, Heard>,
+    /// Donations that an older store knows otherwise; and whether they were told to have succeeded before.
+    restored: BTreeMap<DonationId, bool>,
     /// The body under each key.
     bodies: BTreeMap<String, String>,
     /// When an actor of each process last crashed, boot clock.
@@ -120,7 +134,7 @@ pub struct Departure<'a> {
     pub now_ms: i64,
     /// Whether the donation is durable.
     pub is_accepted: bool,
-    /// Whether a donation is finished: what is still on the wire of it charges nothing any more.
+    /// Whether what is still on the wire of a donation charges nothing any more.
     pub is_over: &'a dyn Fn(DonationId) -> bool,
     /// How long its process's lease lasts yet; negative if it is over, none if it never owned the partition.
     pub lease_left_ms: Option<i64>,
@@ -142,6 +156,7 @@ impl Judge {
             forwarded: BTreeSet::new(),
             first_places: BTreeMap::new(),
             heard: BTreeMap::new(),
+            restored: BTreeMap::new(),
             bodies: BTreeMap::new(),
             crashed_at_ms: BTreeMap::new(),
             on_the_wire: BTreeMap::new(),
@@ -167,7 +182,7 @@ impl Judge {
     pub fn published(
         &self,
         message: &Message,
-        charges: impl Fn(DonationId) -> usize,
+        charges: impl Fn(DonationId) -> Standing,
     ) -> Option<String> {
         self.look_for_card_number(&message.value, "an outcome");
         let view = match decode(&message.value) {
@@ -211,10 +226,6 @@ impl Judge {
     pub fn lost(&self, partition: u32, offsets: Range<i64>) {
         let places = offsets.map(|offset| (partition, offset));
         lock(&self.notes).lost.extend(places);
-    }
-
-    pub(crate) fn is_lost(&self, partition: u32, offset: i64) -> bool {
-        lock(&self.notes).lost.contains(&(partition, offset))
     }
 
     /// All below `next_offset` is committed: it has its fate (I1).
@@ -269,7 +280,7 @@ impl Judge {
                 );
             }
         }
-        if !it.moves_money {
+        if !it.moves_money || (it.is_over)(it.id) {
             return;
         }
         let owner = (it.process, it.partition, it.generation, it.user_id.clone());
@@ -353,7 +364,7 @@ impl Notes {
     }
 
     /// I9: a sequence without gaps, and one content per event. I6: who was charged is not told otherwise.
-    fn heard_of(&mut self, view: &OutcomeView<'_>, stand: usize) {
+    fn heard_of(&mut self, view: &OutcomeView<'_>, stand: Standing) {
         let (id, sequence) = (view.donation_id, view.sequence.unwrap_or(0));
         let heard = self.heard.entry(id).or_default();
         let last = heard.contents.keys().next_back().copied().unwrap_or(0);
@@ -378,7 +389,7 @@ impl Notes {
                 format!("{id}: event {sequence} has two contents: {first} and {content}"),
             );
         }
-        if is_uncharged && stand > 0 {
+        if is_uncharged && stand.in_time > 0 {
             self.find(
                 I6,
                 format!("{id}: it is told {}, and is charged", view.event_type),
@@ -390,7 +401,7 @@ impl Notes {
                 format!("{id}: it is told to have failed and to have succeeded"),
             );
         }
-        if view.event_type == "donation.succeeded" && stand == 0 {
+        if view.event_type == "donation.succeeded" && stand.all == 0 {
             self.find(
                 I7,
                 format!("{id}: it is told to have succeeded, and nothing is charged"),

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use almoner_simulation::controls::CONTROLS;
+use almoner_simulation::coverage::{Gap, gaps};
 use almoner_simulation::diary::trace_hash;
 use almoner_simulation::history::run;
 use almoner_simulation::many::{Sum, live};
@@ -20,6 +21,9 @@ use crate::progress::Progress;
 /// The system's allocator costs the actors more than half as much again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// In so many histories all is reached that can be.
+const COVERING: u64 = 10_000;
 
 /// Lives histories of crashes, lost answers and repeated messages from seeds, and holds each to the invariants.
 #[derive(Parser)]
@@ -55,8 +59,10 @@ fn main() -> ExitCode {
     let sum = live(seeds, None, threads, |sum| progress.show(sum));
     progress.end(&sum);
     report(&sum);
+    let is_covered = show_gaps(&sum);
     match sum.broken.first_key_value() {
-        None => ExitCode::SUCCESS,
+        None if is_covered || sum.histories < COVERING => ExitCode::SUCCESS,
+        None => ExitCode::FAILURE,
         Some((seed, findings)) => {
             explain(*seed, findings[0].invariant, arguments.shrink_s);
             ExitCode::FAILURE
@@ -127,11 +133,31 @@ fn report(sum: &Sum) {
     for ((state, event), n) in &sum.steps {
         println!("{n:>10}  {state}: {event}");
     }
+    println!("calls of ports, and how they failed:");
+    for ((port, failure), n) in &sum.points {
+        println!("{n:>10}  {port}: {failure}");
+    }
     for (seed, findings) in &sum.broken {
         for finding in findings.iter().take(5) {
             println!("seed {seed}: {}: {}", finding.invariant, finding.what);
         }
     }
+}
+
+/// What was not reached, and should have been; says whether there is nothing of that.
+fn show_gaps(sum: &Sum) -> bool {
+    let gaps = gaps(sum);
+    println!("never reached, and not excused; or reached, and said to be impossible:");
+    for gap in &gaps {
+        let Gap {
+            where_,
+            what,
+            excuse,
+        } = gap;
+        let excuse = excuse.map_or(String::new(), |it| format!(" (impossible: {it})"));
+        println!("            {where_}: {what}{excuse}");
+    }
+    gaps.is_empty()
 }
 
 /// The fewest events that still break it, and how it went then.

@@ -29,6 +29,8 @@ pub struct Sum {
     pub answers: BTreeMap<(&'static str, &'static str), u64>,
     /// In which state what happened.
     pub steps: Steps,
+    /// Which calls of ports failed, and how.
+    pub points: BTreeMap<(&'static str, &'static str), u64>,
     /// The histories in which something did not hold, by their seeds.
     pub broken: BTreeMap<u64, Vec<Finding>>,
 }
@@ -43,6 +45,9 @@ impl Sum {
         }
         for (answer, n) in told.answers {
             *self.answers.entry(answer).or_default() += n;
+        }
+        for (point, n) in told.points {
+            *self.points.entry(point).or_default() += n;
         }
         for (step, n) in told.steps {
             *self.steps.entry(step).or_default() += n;

@@ -1,6 +1,6 @@
 //! What is outside of every process and outlives them all: time, store, gateway and broker, and the judge who watches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,17 +8,19 @@ use std::time::Duration;
 use almoner_actors::memory::TokioClock;
 use almoner_actors::ports::{Clock, Done, GatewayCall};
 use almoner_actors::world::Settings;
-use almoner_domain::answer::Answer;
+use almoner_domain::answer::{Answer, IntentStatus};
+use almoner_domain::campaign::CampaignChange;
 use almoner_domain::ids::DonationId;
 
 use crate::bank::{Bank, Decision, Request};
 use crate::broker::Broker;
 use crate::chance::{Chance, hash};
+use crate::coverage::row;
 use crate::defect::Defect;
 use crate::diary::{Diary, lock};
 use crate::faults::Faults;
 use crate::figures;
-use crate::judge::Judge;
+use crate::judge::{Judge, Standing};
 use crate::script::Script;
 use crate::store::Disk;
 
@@ -33,6 +35,8 @@ pub struct Outside {
     pub settings: Settings,
     /// The store.
     pub disk: Arc<Disk>,
+    /// What the campaigns' topic says of each.
+    pub campaigns: Mutex<BTreeMap<String, CampaignChange>>,
     /// The gateway's books.
     pub bank: Mutex<Bank>,
     /// The requests topic.
@@ -51,12 +55,15 @@ pub struct Outside {
     pub is_broker_down: AtomicBool,
     /// Which answers came to which calls, and how often.
     pub answers: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
-    /// What a send left open is settled within this time.
+    /// What a send left open is settled within this time, whatever the gateway promises.
     settles_within_ms: i64,
+    is_gateway_late: bool,
     /// How many of a thousand calls at the gateway go another way.
     gateway_faults_permille: u64,
     /// Requests on the wire whose callers wait.
     pub on_the_wire: AtomicUsize,
+    /// The intents of which a living process has heard that they were charged.
+    shown: Mutex<BTreeSet<Box<str>>>,
     /// How many sends each key had.
     sends: Mutex<BTreeMap<String, u32>>,
 }
@@ -87,11 +94,13 @@ impl Outside {
     ) -> Arc<Self> {
         let diary = Diary::new(is_read);
         let true_rules = figures::settings(&script.weather).rules; // the gateway's figures are its own
+        let settles_within_ms = true_rules.reconcile_bound_ms - LATEST_MS;
         Arc::new(Self {
             clock: Arc::new(TokioClock::starting_at(script.weather.start_ms)),
             settings,
             disk: Arc::default(),
-            bank: Mutex::new(Bank::new(true_rules.key_lifetime_ms)),
+            campaigns: Mutex::default(),
+            bank: Mutex::new(Bank::new(true_rules.key_lifetime_ms, settles_within_ms)),
             broker: Broker::new(script.weather.partitions),
             faults: Faults::new(script),
             judge: Judge::new(diary.clone()),
@@ -100,9 +109,14 @@ impl Outside {
             is_gateway_down: AtomicBool::new(false),
             is_broker_down: AtomicBool::new(false),
             answers: Mutex::default(),
-            settles_within_ms: true_rules.reconcile_bound_ms - LATEST_MS,
+            settles_within_ms: match script.weather.is_gateway_late {
+                true => 3 * settles_within_ms,
+                false => settles_within_ms,
+            },
+            is_gateway_late: script.weather.is_gateway_late,
             gateway_faults_permille: script.weather.gateway_faults_permille,
             on_the_wire: AtomicUsize::new(0),
+            shown: Mutex::default(),
             sends: Mutex::default(),
         })
     }
@@ -135,11 +149,34 @@ impl Outside {
         request
     }
 
-    /// How many charges of a donation stand at the gateway now.
-    pub fn standing(&self, id: DonationId) -> usize {
+    /// Where what has this key belongs.
+    pub fn partition_of(&self, key: &[u8]) -> u32 {
+        let settings = &self.settings;
+        settings.partitioner.partition(key, settings.partitions)
+    }
+
+    /// Whether the broker takes nothing for this partition now.
+    pub fn is_unreachable(&self, partition: u32) -> bool {
+        self.is_broker_down.load(Ordering::Relaxed) || self.broker.is_leaderless(partition)
+    }
+
+    /// Whether what is on the wire of a donation charges nothing any more: it is finished, or was heard to be charged.
+    pub fn is_over(&self, id: DonationId) -> bool {
+        let recorded = self.disk.rows.recorded(id);
+        recorded.is_some_and(|it| it.finish.is_some()) || {
+            let bank = lock(&self.bank);
+            bank.charged(id).any(|it| self.was_shown(&it.intent.id))
+        }
+    }
+
+    /// The charges of a donation that stand at the gateway now.
+    pub fn standing(&self, id: DonationId) -> Standing {
         let mut bank = lock(&self.bank);
         bank.pass_to(self.clock.wall_ms());
-        bank.standing(id).count()
+        Standing {
+            all: bank.standing(id).count(),
+            in_time: bank.standing(id).filter(|it| !it.is_overdue).count(),
+        }
     }
 
     /// Sends a request over the network, and calls `done` as a client would.
@@ -227,7 +264,7 @@ impl Outside {
                 )
             }
             _ => (
-                Way::TurnedAway(dice.below(12)),
+                Way::TurnedAway(dice.below(13)),
                 "turned away by the gateway",
             ),
         };
@@ -240,7 +277,9 @@ impl Outside {
             .faults
             .happens("decision", what, self.gateway_faults_permille)
         {
-            Some(mut dice) => Decision::trouble(&mut dice, self.settles_within_ms),
+            Some(mut dice) => {
+                Decision::trouble(&mut dice, self.settles_within_ms, self.is_gateway_late)
+            }
             None => Decision::Charge,
         };
         let answer = {
@@ -259,11 +298,22 @@ impl Outside {
         answer
     }
 
-    /// An answer is heard.
-    pub fn count_answer(&self, call: &'static str, answer: &Answer) {
-        *lock(&self.answers)
-            .entry((call, answer.class()))
-            .or_default() += 1;
+    /// A living process hears an answer.
+    pub fn hear(&self, call: &'static str, answer: &Answer) {
+        let row = row(answer);
+        *lock(&self.answers).entry((call, row)).or_default() += 1;
+        let listed = match answer {
+            Answer::Listed(intents) => intents.as_slice(),
+            _ => &[],
+        };
+        let shown = listed.iter().chain(answer.intent());
+        let charged = shown.filter(|it| it.status == IntentStatus::Succeeded);
+        lock(&self.shown).extend(charged.map(|it| it.id.clone()));
+    }
+
+    /// Whether a living process has heard that this intent was charged.
+    pub fn was_shown(&self, intent: &str) -> bool {
+        lock(&self.shown).contains(intent)
     }
 }
 
@@ -286,6 +336,7 @@ fn turned_away(which: u64) -> Answer {
             status: 400,
             what: "planned".into(),
         },
+        11 => Answer::KeyMismatch, // the key lives elsewhere
         _ => Answer::KeyInUse,
     }
 }

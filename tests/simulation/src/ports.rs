@@ -3,7 +3,6 @@
 mod store;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use almoner_actors::memory::MemoryStore;
@@ -152,6 +151,7 @@ impl Port {
         &self,
         step: &'static str,
         what: u64,
+        partition: u32,
         done: Done<Result<(), PublishError>>,
         keep: impl FnOnce(&Outside) + Send + 'static,
     ) {
@@ -160,7 +160,7 @@ impl Port {
         let refused = Err(PublishError("planned".into()));
         self.run(step, what, refused.clone(), done, move |done| {
             drop(actix::spawn(async move {
-                if outside.is_broker_down.load(Ordering::Relaxed) {
+                if outside.is_unreachable(partition) {
                     sleep(1_000).await;
                     return done.call(refused);
                 }
@@ -172,10 +172,8 @@ impl Port {
     }
 
     fn partition_of(&self, request: &DonationRequest) -> u32 {
-        let settings = &self.outside.settings;
-        settings
-            .partitioner
-            .partition(request.user_id.as_str().as_bytes(), settings.partitions)
+        self.outside
+            .partition_of(request.user_id.as_str().as_bytes())
     }
 
     fn generation(&self, partition: u32) -> (u64, i64) {
@@ -196,7 +194,9 @@ fn of(id: DonationId) -> u64 {
 
 impl Outcomes for Port {
     fn publish(&self, message: Message, done: Done<Result<(), PublishError>>) {
-        self.publish_with("publish", hash(&message.value), done, move |outside| {
+        let partition = self.outside.partition_of(message.key.as_bytes());
+        let what = hash(&message.value);
+        self.publish_with("publish", what, partition, done, move |outside| {
             let said = outside.judge.published(&message, |id| outside.standing(id));
             outside.diary.note(|| said.unwrap_or_default());
         });
@@ -205,7 +205,7 @@ impl Outcomes for Port {
     fn dead_letter(&self, letter: DeadLetter, done: Done<Result<(), PublishError>>) {
         let (partition, offset) = (u32::try_from(letter.partition).unwrap_or(0), letter.offset);
         let what = u64::from(partition) << 32 | offset.unsigned_abs();
-        self.publish_with("dead_letter", what, done, move |outside| {
+        self.publish_with("dead_letter", what, partition, done, move |outside| {
             let all = outside.disk.rows.all();
             let is_here = |it: &Recorded| {
                 it.donation.place.partition == partition && it.donation.place.offset == offset
@@ -232,7 +232,8 @@ impl Outcomes for Port {
             .and_then(|(_, value)| String::from_utf8(value.as_deref()?.to_vec()).ok())
             .unwrap_or_default();
         let what = hash(from.as_bytes());
-        self.publish_with("forward", what, done, move |outside| {
+        let partition = forward.to.0;
+        self.publish_with("forward", what, partition, done, move |outside| {
             let to = forward.to;
             let at = outside.broker.forward(forward, outside.clock.wall_ms());
             let mut words = from
@@ -261,7 +262,7 @@ impl Source for Port {
         let outside = Arc::clone(&self.outside);
         self.run("commit", what, refused.clone(), done, move |done| {
             drop(actix::spawn(async move {
-                if outside.is_broker_down.load(Ordering::Relaxed) {
+                if outside.is_unreachable(partition) {
                     sleep(1_000).await;
                     return done.call(refused);
                 }
@@ -303,13 +304,7 @@ impl Gateway for Port {
         let fault = self.fault("gateway", what);
         if self.life.is_alive() {
             let proven_at_ms = self.outside.broker.proven_at_ms(partition, process);
-            let is_over = |id| {
-                self.outside
-                    .disk
-                    .rows
-                    .recorded(id)
-                    .is_some_and(|it| it.finish.is_some())
-            };
+            let is_over = |id| self.outside.is_over(id);
             self.outside.judge.departs(&Departure {
                 id,
                 user_id: &user_id,
@@ -337,7 +332,7 @@ impl Gateway for Port {
             outside
                 .judge
                 .is_back(process, partition, generation, &user_id, &send);
-            outside.count_answer(name, &answer);
+            outside.hear(name, &answer);
             outside
                 .diary
                 .note(|| format!("{send}: process {process} hears {}", answer.class()));

@@ -151,7 +151,17 @@ impl Process {
         }
     }
 
+    /// It fetches the last records once more.
+    pub fn fetch_again(&mut self, partition: u32, records: i64) {
+        if let Some(next) = self.reading.get_mut(&partition) {
+            *next = (*next - records).max(self.outside.broker.log(partition).low);
+        }
+    }
+
     fn feed_from(&mut self, partition: u32) {
+        if self.outside.broker.is_leaderless(partition) {
+            return;
+        }
         while let Some(&offset) = self.reading.get(&partition)
             && self.intake.has_credit()
             && let Some(mut record) = self.outside.broker.record(partition, offset)

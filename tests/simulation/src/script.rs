@@ -55,6 +55,10 @@ pub struct Weather {
     pub gateway_faults_permille: u64,
     /// Keys live as long as Stripe's, and all that follows from that takes days; else an hour.
     pub is_long: bool,
+    /// Ports and gateway go on failing for so long after the last event.
+    pub tail_ms: i64,
+    /// The gateway breaks its word: what a 500 left open is settled later than it promises.
+    pub is_gateway_late: bool,
 }
 
 /// One thing that happens.
@@ -106,6 +110,35 @@ pub enum What {
     BrokerDown {
         /// For so long.
         for_ms: i64,
+    },
+    /// A partition has no leader for a while: nothing is read, told or committed there. After that the consumer fetches the last
+    /// records once more, and of the group's commits the last ones are gone.
+    LeaderChange {
+        /// Which.
+        partition: u32,
+        /// For so long.
+        for_ms: i64,
+        /// Records that are fetched twice.
+        twice: i64,
+        /// By so much the next owner reads on too early.
+        forgotten: i64,
+    },
+    /// A second process starts on the store of the only one: the lock of the folder did not hold.
+    Twin {
+        /// It ends after this long.
+        for_ms: i64,
+    },
+    /// The topic gets one partition more. Nobody goes on until a person has put that right.
+    PartitionAdded {
+        /// After this long.
+        for_ms: i64,
+    },
+    /// The store is copied.
+    Backup,
+    /// All processes end, and the copy takes the store's place: an empty one, if there is none.
+    Restore {
+        /// When they start again.
+        back_after_ms: i64,
     },
     /// The gateway cannot be reached, or answers nothing of use.
     GatewayDown {
@@ -191,6 +224,11 @@ impl What {
             Self::HandOver { .. } => "partition handed over",
             Self::StoreDown { .. } => "store down",
             Self::BrokerDown { .. } => "broker down",
+            Self::LeaderChange { .. } => "leader changed",
+            Self::Twin { .. } => "second process on the store",
+            Self::PartitionAdded { .. } => "partition added",
+            Self::Backup => "backup",
+            Self::Restore { .. } => "older store restored",
             Self::GatewayDown { .. } => "gateway down",
             Self::Retention { .. } => "retention",
             Self::Campaign { .. } => "campaign changed",
@@ -251,6 +289,27 @@ impl fmt::Display for What {
             Self::BrokerDown { for_ms } => {
                 write!(f, "the broker acknowledges nothing for {for_ms} ms")
             }
+            Self::LeaderChange {
+                partition,
+                for_ms,
+                twice,
+                forgotten,
+            } => write!(
+                f,
+                "partition {partition} has no leader for {for_ms} ms; then {twice} records are fetched twice, and {forgotten} \
+                 commits are forgotten"
+            ),
+            Self::Twin { for_ms } => {
+                write!(f, "a second process runs on the store for {for_ms} ms")
+            }
+            Self::PartitionAdded { for_ms } => {
+                write!(f, "the topic has a partition more for {for_ms} ms")
+            }
+            Self::Backup => f.write_str("the store is copied"),
+            Self::Restore { back_after_ms } => write!(
+                f,
+                "the copy takes the store's place; processes start after {back_after_ms} ms"
+            ),
             Self::GatewayDown { for_ms } => write!(f, "the gateway is down for {for_ms} ms"),
             Self::Retention { partition } => {
                 write!(

@@ -35,6 +35,8 @@ struct Operation {
 pub struct Disk {
     /// What is durable.
     pub rows: MemoryStore,
+    /// The copy that was made of it last.
+    pub backup: Mutex<Option<MemoryStore>>,
     waiting: Mutex<VecDeque<Operation>>,
     is_down: AtomicBool,
 }

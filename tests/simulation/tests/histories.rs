@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use almoner_simulation::controls::CONTROLS;
+use almoner_simulation::coverage::gaps;
 use almoner_simulation::diary::trace_hash;
 use almoner_simulation::history::{Told, run};
 use almoner_simulation::many::live;
@@ -33,6 +34,14 @@ fn threads() -> usize {
 fn check(seeds: Range<u64>) {
     let sum = live(seeds, None, threads(), |_| {});
     let Some((seed, findings)) = sum.broken.first_key_value() else {
+        let mistaken: Vec<_> = gaps(&sum)
+            .into_iter()
+            .filter(|it| it.excuse.is_some())
+            .collect();
+        assert!(
+            mistaken.is_empty(),
+            "reached, and said to be impossible: {mistaken:?}"
+        );
         return;
     };
     let shrunk = shrink(

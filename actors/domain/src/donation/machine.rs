@@ -248,8 +248,8 @@ impl Donation {
     }
 
     /// The range of `created` in which the list is read ([`Call::List`](super::Call::List)), in seconds since 1970,
-    /// both ends included: from five minutes before the donation was accepted to ten minutes after its last permitted
-    /// send must have left.
+    /// both ends included: from five minutes before the donation was asked for (a store that was restored accepts it
+    /// anew, long after its first sends) to ten minutes after its last permitted send must have left.
     #[must_use]
     pub fn listed_s(&self, progress: &Progress, send_deadline_ms: i64) -> (i64, i64) {
         const BEFORE_MS: i64 = 5 * 60_000;
@@ -258,10 +258,9 @@ impl Donation {
         let until_ms = last_ms
             .saturating_add(send_deadline_ms)
             .saturating_add(AFTER_MS);
+        let asked_ms = self.recorded_at_ms.min(self.accepted_at_ms);
         (
-            self.accepted_at_ms
-                .saturating_sub(BEFORE_MS)
-                .div_euclid(1_000),
+            asked_ms.saturating_sub(BEFORE_MS).div_euclid(1_000),
             until_ms.div_euclid(1_000),
         )
     }

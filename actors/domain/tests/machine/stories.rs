@@ -1,7 +1,7 @@
 //! Stories of single donations: what a history at random seldom shows, or an honest gateway never.
 
 use almoner_domain::answer::{Answer, IntentStatus, Refused};
-use almoner_domain::donation::{Event, PendingKind, Progress, Rules, Verdict};
+use almoner_domain::donation::{Donation, Event, PendingKind, Progress, Rules, Verdict};
 use almoner_domain::outcome::Reason;
 
 use crate::table::{at_ms, declined, defect, intent, row, row_of, seen_error};
@@ -477,6 +477,18 @@ fn the_list_is_read_from_before_the_accept_to_after_the_last_send() {
     let t0_s = T0_MS / 1_000;
     let (from_s, to_s) = donation().listed_s(&progress, 30 * SECOND_MS);
     assert_eq!((from_s - t0_s, to_s - t0_s), (-300, 3_600 + 30 + 600));
+}
+
+#[test]
+fn what_a_restored_store_accepts_anew_is_listed_from_when_it_was_asked_for() {
+    let asked_hours_ago = Donation {
+        accepted_at_ms: T0_MS + 5 * HOUR_MS,
+        ..donation()
+    };
+    let progress = Progress::first_sent(asked_hours_ago.accepted_at_ms);
+    let (from_s, to_s) = asked_hours_ago.listed_s(&progress, 30 * SECOND_MS);
+    let t0_s = T0_MS / 1_000;
+    assert_eq!((from_s - t0_s, to_s - t0_s), (-300, 5 * 3_600 + 30 + 600));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::Range;
 use std::sync::Arc;
 
 use almoner_domain::campaign::{Campaign, CampaignChange};
@@ -18,6 +19,7 @@ use crate::ports::{
     Finished, FirstState, KeptLetter, MarkWrite, Marked, Pending, Recorded, RowId, SendRow,
     StoreError, Unfinished, WindowEntry,
 };
+use crate::restore::{ShardMark, Sighting};
 
 /// The most entries of a page.
 const PAGE_ROWS: usize = 1000;
@@ -26,7 +28,7 @@ const PAGE_ROWS: usize = 1000;
 type Table<K, V> = HashMap<K, V, FixedState>;
 
 /// All that the store knows.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Tables {
     /// Boxed, lest a growing store copies all that it has.
     #[expect(clippy::vec_box, reason = "see above")]
@@ -35,11 +37,14 @@ pub(super) struct Tables {
     shards: BTreeMap<Shard, ShardRow>,
     campaigns: Table<CampaignId, Arc<Campaign>>,
     days: Table<(CampaignId, Currency, i32), (u64, i64)>,
+    /// Donations that are not known yet, and of which the gateway's list has shown an intent.
+    sighted: Table<DonationId, Sighting>,
     log_generations_raised: u32,
     pub(super) letters: Vec<KeptLetter>,
 }
 
 /// One donation; its [`RowId`] is its place in the vector, from 1.
+#[derive(Clone)]
 struct Row {
     donation: Arc<Donation>,
     shard: Shard,
@@ -49,7 +54,7 @@ struct Row {
 }
 
 /// What few donations have.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct History {
     told: Vec<Told>,
     answered_by: Option<Place>,
@@ -57,7 +62,7 @@ struct History {
 }
 
 /// One shard. Its epoch is 0 until it was claimed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct ShardRow {
     epoch: u64,
     next_offset: Option<i64>,
@@ -90,6 +95,10 @@ impl Tables {
         }));
         let row = RowId(self.rows.len() as i64);
         self.shards.entry(write.shard).or_default().rows.push(row);
+        if let Some(sighting) = self.sighted.remove(&id) {
+            self.set_sighted(row, &sighting, Progress::new());
+            return Ok(Accepted::Known(Box::new(self.recorded(row))));
+        }
         match write.first {
             FirstState::Charging => {}
             FirstState::Pending {
@@ -284,10 +293,74 @@ impl Tables {
         }
     }
 
+    pub(super) fn marks(&self) -> Vec<ShardMark> {
+        let mark = |(shard, row): (&Shard, &ShardRow)| ShardMark {
+            shard: *shard,
+            next_offset: row.next_offset,
+            stream_ms: row.stream_ms,
+        };
+        self.shards.iter().map(mark).collect()
+    }
+
+    pub(super) fn put_sightings(&mut self, sightings: Vec<Sighting>) {
+        for sighting in sightings {
+            match self.row_of.get(&sighting.donation_id) {
+                Some(&index) if self.rows[index].finish.is_some() => {}
+                Some(&index) => {
+                    let began = Progress::first_sent(self.rows[index].donation.accepted_at_ms);
+                    self.set_sighted(RowId(index as i64 + 1), &sighting, began);
+                }
+                None => drop(self.sighted.insert(sighting.donation_id, sighting)),
+            }
+        }
+    }
+
+    pub(super) fn tell_lost(&mut self, shard: Shard, lost: &Range<i64>) {
+        for id in self.rows_of(shard).to_vec() {
+            let row = &self.rows[index(id)];
+            let finish = row.finish.clone();
+            let is_untold = row.pending.is_none() && lost.contains(&row.donation.shard_offset);
+            let Some(finish) = finish.filter(|_| is_untold) else {
+                continue;
+            };
+            let progress = Progress::first_sent(row.donation.accepted_at_ms).ended(&finish.ending);
+            let pending = Pending {
+                version: 1,
+                due_ms: finish.at_ms,
+                kind: PendingKind::Drained,
+            };
+            self.set_pending(id, 1, pending, progress);
+        }
+    }
+
+    /// The donation goes on from the intent that was sighted; `began` is how far it has come if it has no pending row.
+    fn set_sighted(&mut self, id: RowId, sighting: &Sighting, began: Progress) {
+        let row = &self.rows[index(id)];
+        let due_ms = row.donation.accepted_at_ms;
+        let (version, progress) = match row.pending.as_deref().cloned() {
+            Some((pending, progress)) => (pending.version, progress),
+            None => (0, began),
+        };
+        let pending = Pending {
+            version: version + 1,
+            due_ms,
+            kind: PendingKind::Unknown,
+        };
+        let progress = progress.sighted(&sighting.intent_id, sighting.is_charged);
+        self.set_pending(id, version + 1, pending, progress);
+    }
+
     pub(super) fn all(&self) -> Vec<Recorded> {
         (1..=self.rows.len() as i64)
             .map(|row| self.recorded(RowId(row)))
             .collect()
+    }
+
+    pub(super) fn any(&self, is_so: impl FnMut(&Recorded) -> bool) -> bool {
+        let mut is_so = is_so;
+        let rows = (1..=self.rows.len() as i64).rev(); // mostly the newest ones
+        rows.map(|row| self.recorded(RowId(row)))
+            .any(|it| is_so(&it))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -8,7 +8,6 @@ use almoner_actors::ports::{
 };
 use almoner_domain::answer::{Answer, Refused};
 use almoner_domain::dead_letter::{self, DeadLetter};
-use almoner_domain::donation::Call;
 use almoner_domain::outcome::{Message, decode};
 use almoner_domain::request::DonationRequest;
 
@@ -61,25 +60,12 @@ fn lagging(port: &Port, _: &GatewayCall, answer: Answer) -> Answer {
     }
 }
 
-/// The key is resent for as long as one likes. Once it is dead it executes anew, and finds the method used up.
+/// The key is resent for as long as one likes. Once it is dead it executes anew, and finds what the user gave with used up.
 pub(super) const REFUSAL_BELIEVED_LATE: Defect = Defect {
     name: "a 400 after the key's life believed",
     settings: |settings| {
         settings.rules.key_lifetime_ms *= 50;
         settings.rules.max_age_ms *= 50;
-    },
-    ports: |ports, port| {
-        with_gateway(ports, port, |port, call, answer| {
-            let age_ms = port.outside.clock.wall_ms() - call.donation.accepted_at_ms;
-            let is_dead = age_ms > port.outside.settings.rules.reconcile_bound_ms;
-            match answer {
-                Answer::Listed(_) | Answer::Lost(_) => answer,
-                _ if is_dead && call.call == Call::Charge => {
-                    Answer::Refused(Refused::PaymentMethod)
-                }
-                _ => answer,
-            }
-        })
     },
     ..Defect::NONE
 };

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{durable_at_crash, hear};
+use super::restore::{catch_up, restore};
+use super::{durable_at_crash, hear, remove_partition};
 use crate::figures::SESSION_TIMEOUT_MS;
 use crate::outside::Outside;
 use crate::process::Process;
@@ -12,6 +13,8 @@ use crate::script::Weather;
 
 /// Nobody was there to take a partition: it is offered again.
 const GIVE_AGAIN_MS: i64 = 500;
+/// Before the gateway's list is read after a restore, what was sent before has arrived.
+const SETTLED_MS: i64 = 10 * 60_000;
 /// A handover that does not come to its end by itself is cut short.
 const HANDOVER_MAX_MS: i64 = 60_000;
 
@@ -46,6 +49,28 @@ pub(super) enum Action {
     StoreUp,
     BrokerUp,
     GatewayUp,
+    /// A partition has a leader again.
+    LeaderUp {
+        partition: u32,
+        twice: i64,
+        forgotten: i64,
+    },
+    /// The second process on the store of the only one ends.
+    TwinEnds,
+    /// The topic has the partitions again for which the store was made.
+    PartitionRemoved,
+    /// Processes start on an older store.
+    AfterRestore,
+}
+
+impl Action {
+    /// What is to be whole before anything else is.
+    fn is_cure(&self) -> bool {
+        !matches!(
+            self,
+            Self::Start { .. } | Self::Give { .. } | Self::TwinEnds | Self::AfterRestore
+        )
+    }
 }
 
 struct HandOver {
@@ -59,12 +84,17 @@ struct HandOver {
 pub(super) struct Group {
     outside: Arc<Outside>,
     skews_ms: [i64; 2],
-    partitions: u32,
+    /// Slots of processes that are there by right.
+    slots_usual: usize,
     slots: Vec<Option<Process>>,
     hand_overs: Vec<HandOver>,
     later: BTreeMap<(i64, u64), Action>,
     counter: u64,
     started: u64,
+    /// The store was replaced, and no process has started since.
+    is_restoring: bool,
+    /// When that was, since the beginning.
+    restored_at_ms: i64,
 }
 
 impl Group {
@@ -72,12 +102,14 @@ impl Group {
         let mut group = Self {
             outside: Arc::clone(outside),
             skews_ms: weather.skews_ms,
-            partitions: weather.partitions,
+            slots_usual: weather.slots,
             slots: (0..weather.slots).map(|_| None).collect(),
             hand_overs: Vec::new(),
             later: BTreeMap::new(),
             counter: 0,
             started: 0,
+            is_restoring: false,
+            restored_at_ms: 0,
         };
         for slot in 0..weather.slots {
             group.start_process(slot);
@@ -95,6 +127,12 @@ impl Group {
         let Some(process) = self.slots[slot].take() else {
             return;
         };
+        self.end(process, back_after_ms);
+        self.later(back_after_ms, Action::Start { slot });
+    }
+
+    /// A process ends at once; its partitions go to somebody else, or back to it.
+    fn end(&mut self, process: Process, back_after_ms: i64) {
         let number = process.life.number;
         process.die(durable_at_crash(&self.outside, number));
         let notice_ms = self
@@ -117,7 +155,83 @@ impl Group {
                 },
             );
         }
-        self.later(back_after_ms, Action::Start { slot });
+    }
+
+    /// A second process starts on the store of the only one, in its group, and gets its share of the partitions.
+    pub(super) fn twin(&mut self, for_ms: i64) {
+        if self.slots.len() > self.slots_usual || self.is_restoring {
+            return;
+        }
+        self.slots.push(None);
+        self.join(self.slots_usual);
+        self.later(for_ms, Action::TwinEnds);
+    }
+
+    fn end_twin(&mut self) {
+        let twins: Vec<_> = self.slots.drain(self.slots_usual..).flatten().collect();
+        for twin in twins {
+            self.end(twin, 0);
+        }
+    }
+
+    /// A partition that the store does not know is given to somebody.
+    pub(super) fn add_partition(&mut self, for_ms: i64) {
+        if self.is_changed() {
+            return;
+        }
+        let partition = self.outside.broker.add_partition();
+        self.give(partition, None);
+        self.later(for_ms, Action::PartitionRemoved);
+    }
+
+    /// Whether the topic has another number of partitions than the store was made for: no process starts then.
+    fn is_changed(&self) -> bool {
+        self.outside.broker.count() > self.outside.settings.partitions
+    }
+
+    /// All processes end, and an older store takes this one's place.
+    pub(super) fn restore(&mut self, back_after_ms: i64) {
+        for process in self.slots.drain(..).flatten() {
+            let number = process.life.number;
+            process.die(durable_at_crash(&self.outside, number));
+        }
+        self.slots.resize_with(self.slots_usual, || None);
+        self.hand_overs.clear();
+        self.later.retain(|_, action| {
+            matches!(
+                action,
+                Action::StoreUp
+                    | Action::BrokerUp
+                    | Action::GatewayUp
+                    | Action::LeaderUp { .. }
+                    | Action::PartitionRemoved
+                    | Action::AfterRestore
+            )
+        });
+        for partition in 0..self.outside.broker.count() {
+            self.outside.broker.assign(partition, None, self.now_ms());
+        }
+        restore(&self.outside);
+        self.restored_at_ms = self.now_ms();
+        if !std::mem::replace(&mut self.is_restoring, true) {
+            self.later(back_after_ms, Action::AfterRestore);
+        }
+    }
+
+    /// The processes start once the store has learned what the gateway's list shows.
+    fn after_restore(&mut self) {
+        let is_settled = self.now_ms() - self.restored_at_ms >= SETTLED_MS;
+        if !is_settled || self.is_changed() || !catch_up(&self.outside) {
+            return self.later(GIVE_AGAIN_MS, Action::AfterRestore);
+        }
+        self.is_restoring = false;
+        for slot in 0..self.slots.len() {
+            self.later(1, Action::Start { slot });
+        }
+        for partition in 0..self.outside.broker.count() {
+            let not_to = None;
+            self.later(2, Action::Give { partition, not_to });
+        }
     }
 
     pub(super) fn freeze(&mut self, slot: usize, for_ms: i64) {
@@ -165,7 +279,10 @@ impl Group {
 
     /// All that is broken is whole again, and all that is to come comes now.
     pub(super) fn cure(&mut self) {
-        for action in std::mem::take(&mut self.later).into_values() {
+        let all = std::mem::take(&mut self.later).into_values();
+        let (cures, others): (Vec<_>, Vec<_>) = all.partition(Action::is_cure);
+        cures.into_iter().for_each(|action| self.act(action));
+        for action in others {
             match action {
                 Action::Give { .. } => self.later(1, action),
                 action => self.act(action),
@@ -245,6 +362,25 @@ impl Group {
             Action::StoreUp => self.outside.disk.open(),
             Action::BrokerUp => self.outside.is_broker_down.store(false, Ordering::Relaxed),
             Action::GatewayUp => self.outside.is_gateway_down.store(false, Ordering::Relaxed),
+            Action::LeaderUp {
+                partition,
+                twice,
+                forgotten,
+            } => self.lead_again(partition, twice, forgotten),
+            Action::TwinEnds => self.end_twin(),
+            Action::PartitionRemoved => remove_partition(&self.outside),
+            Action::AfterRestore => self.after_restore(),
+        }
+    }
+
+    fn lead_again(&mut self, partition: u32, twice: i64, forgotten: i64) {
+        let broker = &self.outside.broker;
+        broker.lead(partition, false);
+        broker.forget_commits(partition, forgotten);
+        if let Some(number) = broker.owner(partition)
+            && let Some(process) = self.process(number)
+        {
+            process.fetch_again(partition, twice);
         }
     }
 
@@ -259,22 +395,25 @@ impl Group {
 
     /// A process starts, and gets its share of the partitions, as planned.
     fn join(&mut self, slot: usize) {
-        if self.slots[slot].is_some() {
+        if self.slots.get(slot).is_none_or(Option::is_some) {
             return;
         }
+        if self.is_changed() {
+            return self.later(GIVE_AGAIN_MS, Action::Start { slot }); // it is refused
+        }
         self.start_process(slot);
-        let slots = self.slots.len();
-        for partition in (0..self.partitions).filter(|it| slots > 1 && *it as usize % slots == slot)
-        {
+        let (slots, partitions) = (self.slots.len(), self.outside.broker.count());
+        for partition in (0..partitions).filter(|it| slots > 1 && *it as usize % slots == slot) {
             self.hand_over(partition);
         }
     }
 
     fn resume(&mut self, slot: usize, number: u64) {
         let now_ms = self.outside.clock.boot_ms();
-        if let Some(process) = self.slots[slot]
-            .as_ref()
-            .filter(|it| it.life.number == number)
+        if let Some(Some(process)) = self
+            .slots
+            .get(slot)
+            .filter(|it| it.as_ref().is_some_and(|it| it.life.number == number))
         {
             self.outside
                 .diary
@@ -286,7 +425,8 @@ impl Group {
     /// The broker heard nothing of a member for too long. It hears of that only after it goes on.
     fn expire(&mut self, slot: usize, number: u64) {
         let is_silent = |it: &&Process| it.life.number == number && it.life.is_suspended();
-        if self.slots[slot].as_ref().filter(is_silent).is_none() {
+        let slot = self.slots.get(slot).and_then(Option::as_ref);
+        if slot.filter(is_silent).is_none() {
             return;
         }
         let resumes =
@@ -334,7 +474,8 @@ impl Group {
     }
 
     fn give(&mut self, partition: u32, not_to: Option<u64>) {
-        if self.outside.broker.owner(partition).is_some() {
+        let broker = &self.outside.broker;
+        if partition >= broker.count() || broker.owner(partition).is_some() || self.is_restoring {
             return;
         }
         let takes = |it: &Process| !it.life.is_suspended() && Some(it.life.number) != not_to;
@@ -401,7 +542,7 @@ impl Group {
     }
 
     fn owned_by(&self, number: u64) -> Vec<u32> {
-        (0..self.partitions)
+        (0..self.outside.broker.count())
             .filter(|it| self.outside.broker.owner(*it) == Some(number))
             .collect()
     }

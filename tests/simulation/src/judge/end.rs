@@ -11,7 +11,9 @@ use almoner_domain::outcome::What;
 use crate::broker::Broker;
 
 use super::{DOUBLES, Finding, Heard, I2, I6, I7, I9, Judge, LIVENESS};
-use crate::bank::Bank;
+use crate::bank::{Account, Bank};
+use crate::history::is_open;
+use crate::outside::Outside;
 
 /// How far back a double is looked for, in stream time.
 pub const WINDOW_MS: i64 = 60_000;
@@ -19,21 +21,30 @@ const DAY_S: i64 = 86_400;
 
 /// Looks at the store, the gateway and what was told.
 #[must_use]
-pub fn at_the_end(judge: &Judge, rows: &MemoryStore, bank: &Bank, broker: &Broker) -> Vec<Finding> {
+pub fn at_the_end(
+    judge: &Judge,
+    rows: &MemoryStore,
+    bank: &Bank,
+    outside: &Outside,
+) -> Vec<Finding> {
     let (all, heard) = (rows.all(), judge.heard());
     let mut findings = Vec::new();
     let mut find = |invariant, what: String| findings.push(Finding { invariant, what });
     for recorded in &all {
         let id = recorded.donation.request.id;
-        money(recorded, bank, &mut find);
-        // What was finished, and not told yet when the log lost its record, nobody tells.
-        if !judge.is_lost(recorded.shard.0, recorded.donation.shard_offset) {
-            told(recorded, heard.get(&id), &mut find);
+        money(recorded, bank, outside, &mut find);
+        if judge.was_told_succeeded(id) && state(recorded) != Some(State::Succeeded) {
+            let state = state(recorded);
+            find(
+                I7,
+                format!("{id}: told to have succeeded before a restore, and now {state:?}"),
+            );
         }
+        told(recorded, heard.get(&id), &mut find);
     }
     strangers(&all, bank, &heard, &mut find);
     days(&all, rows, bank, &mut find);
-    doubles(&all, broker, &mut find);
+    doubles(&all, judge, &outside.broker, &mut find);
     findings
 }
 
@@ -42,10 +53,18 @@ fn state(recorded: &Recorded) -> Option<State> {
 }
 
 /// I2, I6, I7: one charge stands if and only if it is recorded as succeeded; and everything is through.
-fn money(recorded: &Recorded, bank: &Bank, find: &mut impl FnMut(&'static str, String)) {
+fn money(
+    recorded: &Recorded,
+    bank: &Bank,
+    outside: &Outside,
+    find: &mut impl FnMut(&'static str, String),
+) {
     let id = recorded.donation.request.id;
-    let standing = bank.standing(id).count();
     let state = state(recorded);
+    let standing = bank
+        .standing(id)
+        .filter(|it| !is_excused(recorded, it, outside))
+        .count();
     match (state, standing) {
         (_, 2..) => find(I2, format!("{id}: {standing} charges stand")),
         (Some(State::Succeeded), 0) => find(I7, format!("{id}: succeeded, and nothing is charged")),
@@ -54,12 +73,24 @@ fn money(recorded: &Recorded, bank: &Bank, find: &mut impl FnMut(&'static str, S
         }
         _ => {}
     }
-    if state.is_none() || recorded.pending.is_some() {
+    if is_open(recorded) {
         let pending = &recorded.pending;
         find(
             LIVENESS,
             format!("{id}: {state:?}, and is pending as {pending:?}"),
         );
+    }
+}
+
+/// The gateway charged it later than it promises to settle anything, beside what stands. Who told "failed" by that promise leaves it
+/// to a person; else it is refunded, if anybody heard of it.
+fn is_excused(recorded: &Recorded, account: &Account, outside: &Outside) -> bool {
+    let ending = recorded.finish.as_ref().map(|finish| &finish.ending);
+    let stands = ending.is_some_and(|it| it.intent_id.as_ref() == Some(&account.intent.id));
+    match state(recorded) {
+        _ if !account.is_overdue => false,
+        Some(State::Succeeded) => !stands && !outside.was_shown(&account.intent.id),
+        state => state.is_some(),
     }
 }
 
@@ -141,11 +172,17 @@ fn days(
 
 /// A double is not charged unless the user was asked. The log says when it was given, whatever was made of that. Mostly the
 /// later one is asked about; where the first had to wait for another request of its id, it may be the other way round.
-fn doubles(all: &[Recorded], broker: &Broker, find: &mut impl FnMut(&'static str, String)) {
+fn doubles(
+    all: &[Recorded],
+    judge: &Judge,
+    broker: &Broker,
+    find: &mut impl FnMut(&'static str, String),
+) {
     let place = |it: &Recorded| (it.shard.0, it.donation.shard_offset);
     let mut charged: Vec<&Recorded> = all
         .iter()
         .filter(|it| state(it) == Some(State::Succeeded))
+        .filter(|it| !judge.was_restored(it.donation.request.id)) // what was asked then is not known now
         .collect();
     charged.sort_by_key(|it| place(it));
     for (i, later) in charged.iter().enumerate() {

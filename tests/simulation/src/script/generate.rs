@@ -49,6 +49,16 @@ pub fn generate(seed: u64) -> Script {
             });
         }
     }
+    if weather.tail_ms > HOUR_MS {
+        for _ in 0..chance.below(8) {
+            let at_ms = end_ms + chance.between(0, weather.tail_ms);
+            let what = trouble(&mut chance, &weather);
+            events.push(Event { at_ms, what });
+        }
+    }
+    if chance.permille(80) {
+        restore(&mut chance, end_ms, &mut events);
+    }
     campaigns(&mut chance, end_ms, &mut events);
     events.sort_by_key(|event| event.at_ms); // stable
     Script {
@@ -66,6 +76,12 @@ fn weather(chance: &mut Chance) -> Weather {
         0 => chance.between(-5_000, 5_000),
         _ => 0,
     };
+    let is_gateway_late = chance.permille(80);
+    let lifetime_ms = if is_long { DAY_MS } else { HOUR_MS };
+    let tail_ms = match is_gateway_late || chance.permille(100) {
+        true => 2 * lifetime_ms + chance.between(0, lifetime_ms),
+        false => 2_000,
+    };
     Weather {
         // One history of four comes by midnight.
         start_ms: match chance.below(4) {
@@ -79,7 +95,28 @@ fn weather(chance: &mut Chance) -> Weather {
         crashes_permille: [0, 0, 0, 4][chance.below(4) as usize],
         gateway_faults_permille: [50, 200, 300, 600][chance.below(4) as usize],
         is_long,
+        tail_ms,
+        is_gateway_late,
     }
+}
+
+/// The store is replaced by a copy that was made before. What retention drops besides is lost to any copy, and so is left out.
+fn restore(chance: &mut Chance, end_ms: i64, events: &mut Vec<Event>) {
+    events.retain(|event| !matches!(event.what, What::Retention { .. }));
+    let restored_ms = chance.between(0, end_ms + 1);
+    if chance.permille(850) {
+        let at_ms = chance.between(0, restored_ms + 1);
+        let what = What::Backup;
+        events.push(Event { at_ms, what });
+    }
+    let back_after_ms = match chance.below(4) {
+        0 => chance.between(MINUTE_MS, 26 * HOUR_MS),
+        _ => chance.between(500, 30_000),
+    };
+    events.push(Event {
+        at_ms: restored_ms,
+        what: What::Restore { back_after_ms },
+    });
 }
 
 /// Who asks, and what was asked for first under each id.
@@ -210,7 +247,7 @@ fn trouble(chance: &mut Chance, weather: &Weather) -> What {
         1 => chance.between(10_000, 3 * MINUTE_MS),
         _ => chance.between(50, 5_000),
     };
-    match chance.below(12) {
+    match chance.below(15) {
         0..=2 => What::Kill {
             slot,
             back_after_ms: match chance.below(4) {
@@ -241,8 +278,20 @@ fn trouble(chance: &mut Chance, weather: &Weather) -> What {
         10 => What::BrokerDown {
             for_ms: outage(chance),
         },
-        _ => What::GatewayDown {
+        11 => What::GatewayDown {
             for_ms: outage(chance),
+        },
+        12 if weather.slots == 1 => What::Twin {
+            for_ms: outage(chance),
+        },
+        13 if chance.permille(400) => What::PartitionAdded {
+            for_ms: chance.between(1_000, 10 * MINUTE_MS),
+        },
+        _ => What::LeaderChange {
+            partition,
+            for_ms: chance.between(50, 20_000),
+            twice: chance.between(0, 6),
+            forgotten: chance.between(0, 6),
         },
     }
 }
