@@ -91,12 +91,12 @@ pub struct Permit {
     pub send_deadline_ms: i64,
 }
 
-/// The share of the account's budget that this instance has: its owned partitions over all.
+/// The share of the account's budget that this instance has changed: its owned partitions over all.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Share {
-    /// Partitions owned.
-    pub owned: u32,
+    /// Partitions owned, as of whenever it is read: so no two changes can be heard in the wrong order.
+    pub owned: Arc<AtomicUsize>,
     /// Partitions in all.
     pub all: u32,
 }
@@ -441,6 +441,7 @@ impl Handler<Share> for GatewayActor {
     type Result = ();
 
     fn handle(&mut self, Share { owned, all }: Share, ctx: &mut Self::Context) {
+        let owned = u32::try_from(owned.load(Ordering::Acquire)).unwrap_or(u32::MAX);
         self.budget.set_share(owned, all);
         self.pump(self.world.clock.boot_ms(), ctx);
     }

@@ -20,7 +20,7 @@ const CUT_FOR: Duration = Duration::from_secs(10);
 const PROXIED_PORT_OFFSET: u16 = 4;
 
 #[test]
-fn from_kafka() {
+fn cut_off_from_kafka_it_charges_nothing_beyond_its_lease() {
     let Some(mut cluster) = Cluster::new(&["--latency-ms", "40"], &[]) else {
         return;
     };
@@ -60,7 +60,7 @@ fn from_kafka() {
 }
 
 #[test]
-fn from_the_store() {
+fn cut_off_from_the_store_it_says_so_and_goes_on_by_itself() {
     let Some(mut cluster) = Cluster::new(&["--latency-ms", "40"], &[]) else {
         return;
     };
@@ -77,7 +77,7 @@ fn from_the_store() {
 }
 
 #[test]
-fn from_the_gateway() {
+fn cut_off_from_the_gateway_it_says_so_and_goes_on_by_itself() {
     let Some(mut cluster) = Cluster::new(&["--latency-ms", "40"], &[]) else {
         return;
     };

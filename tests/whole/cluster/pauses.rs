@@ -1,4 +1,4 @@
-//! How long a shard's users wait while it moves: the time without an outcome around a takeover.
+//! How long a shard's users wait while it moves: the time around a takeover in which no donation ends.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,12 @@ pub fn print(what: &str, cluster: &Cluster, takeovers: &[Takeover]) {
 fn pauses_ms(cluster: &Cluster, takeovers: &[Takeover]) -> Vec<i64> {
     let mut ends_ms: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
     for told in &cluster.trial.follower.seen().outcomes {
-        let (place, at_ms) = (told.place(), told.view().occurred_at_ms);
-        ends_ms.entry(place.partition).or_default().extend(at_ms);
+        let (place, view) = (told.place(), told.view());
+        // What a drain sets aside is told too, and is no end.
+        if view.event_type != "donation.pending" {
+            let ends_ms = ends_ms.entry(place.partition).or_default();
+            ends_ms.extend(view.occurred_at_ms);
+        }
     }
     let pause_ms = |takeover: &Takeover| {
         let ends_ms = ends_ms.get(&takeover.shard)?;

@@ -8,9 +8,9 @@ use super::members::{Cluster, IN_FLIGHT_MAX};
 /// How many requests are given, unless `ALMONER_CLUSTER_REQUESTS` says otherwise.
 const REQUESTS: u64 = 5_000;
 /// So many requests see each trouble once.
-const REQUESTS_OF_A_ROUND: u64 = 5_000;
+const REQUESTS_OF_A_ROUND: u64 = 25_000;
 /// So many requests are unanswered at a time.
-const OPEN_MAX: u64 = 400;
+const OPEN_MAX: u64 = 1_500;
 /// The group has given a frozen member up by then.
 const BEYOND_THE_SESSION: Duration = Duration::from_secs(8);
 
