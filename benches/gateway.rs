@@ -91,6 +91,7 @@ fn charge_all(gateway: &StripeGateway, donations: Vec<Arc<Donation>>) {
             call: Call::Charge,
             intent: None,
             listed_s: (0, 0),
+            permit: None,
         };
         gateway.call(
             call,

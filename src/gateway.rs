@@ -12,6 +12,7 @@ mod form;
 pub mod fuzz;
 mod list;
 mod lister;
+mod outgoing;
 mod probe;
 mod stripe;
 pub(crate) mod telemetry;

@@ -43,6 +43,7 @@ mod mix;
 mod objects;
 mod render;
 mod reply;
+mod request_log;
 mod requests;
 mod routes;
 mod server;
@@ -68,9 +69,11 @@ pub use faults::{Profile, ProfileError};
 pub use ids::{ChargeId, IntentId, RefundId, UnknownId};
 pub use intents::Status;
 pub use journal::{Journal, JournalError, Record, Records};
+pub use request_log::{LoggedRequest, RequestLogError, requests_of_log};
 pub use stats::Stats;
 pub use views::{IntentView, intents_of_journal};
 
+use request_log::RequestLog;
 use service::{Behaviour, Service};
 use world::World;
 
@@ -81,6 +84,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The folder of its journal; without one it forgets everything when it ends.
     pub data: Option<PathBuf>,
+    /// The file of its request log, if there is to be one.
+    pub request_log: Option<PathBuf>,
     /// What goes wrong.
     pub profile: Profile,
     /// Decides which requests it goes wrong for.
@@ -108,6 +113,7 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data: None,
+            request_log: None,
             profile: Profile::none(),
             seed: 1,
             latency_ms: 0,
@@ -128,6 +134,9 @@ pub enum OpenError {
     /// Its journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Its request log.
+    #[error(transparent)]
+    RequestLog(#[from] RequestLogError),
     /// Its faults.
     #[error(transparent)]
     Profile(#[from] ProfileError),
@@ -165,7 +174,9 @@ impl Simulator {
             i64::from(options.key_lifetime_s) * 1000,
             options.confirms_max.min(99),
         )?;
+        let request_log = options.request_log.as_deref();
         let behaviour = Behaviour {
+            request_log: request_log.map(RequestLog::open).transpose()?,
             profile: options.profile,
             seed: options.seed,
             latency_ms: options.latency_ms,

@@ -97,6 +97,20 @@ cassandra() {
     return $result
 }
 
+# Several instances of the whole binary on both.
+cluster() {
+    local result=0
+    ALMONER_KAFKA=$(tests/services/kafka.sh start) || return
+    # What the server acknowledges is not lost unless it is killed, and here nobody kills it.
+    ALMONER_CASSANDRA=$(ALMONER_CASSANDRA_SYNC=periodic tests/services/cassandra.sh start cluster) || result=1
+    export ALMONER_KAFKA ALMONER_CASSANDRA
+    [ $result -ne 0 ] || "${cargo_test[@]}" --test whole cluster:: -- --test-threads=1 || result=1
+    tests/services/cassandra.sh forget cluster
+    tests/services/kafka.sh forget
+    unset ALMONER_KAFKA ALMONER_CASSANDRA
+    return $result
+}
+
 # TLS to the broker, in a build that has it: with the machine's own OpenSSL where its headers are, which saves
 # most of the time.
 tls() {
@@ -123,6 +137,8 @@ step kafka "java mvn" "the broker's part and the whole binary on a real Kafka" \
     kafka
 step cassandra "java mvn python3" "the store on a real Apache Cassandra" \
     cassandra
+step cluster "java mvn python3" "several instances on a real Kafka and a real Cassandra" \
+    cluster
 step fuzz "" "what reads bytes from outside goes on reading" \
     env CARGO_TEST="${cargo_test[*]}" tests/fuzz.sh 60
 step contract "python3" "another language reads and writes the same messages" \

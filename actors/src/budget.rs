@@ -132,7 +132,8 @@ impl Budget {
         }
     }
 
-    /// How many partitions are ours, of all. While a partition moves, neither side counts it. With none there is no
+    /// How many partitions are ours, of all. One that moves is counted by who drains it, then by nobody, then by who is
+    /// assigned it. With none there is no
     /// budget at all.
     pub fn set_share(&mut self, owned: u32, all: u32) {
         let share = f64::from(owned.min(all)) / f64::from(all.max(1));

@@ -79,21 +79,24 @@ pub struct Reply {
     send: u16,
 }
 
-/// The right to send: the shard is ours, and the write that permitted it is young.
-#[derive(Clone)]
+/// The right to send: the shard is ours, and the write that permitted it is young. It is asked once more right before the
+/// bytes go out, since an instance may freeze in between.
+#[derive(Clone, Debug)]
 pub struct Permit {
     /// The shard's lease.
     pub lease: Arc<Lease>,
     /// When the permitting write was acknowledged, boot clock.
     pub permitted_at_boot_ms: i64,
+    /// How old the permission may be.
+    pub send_deadline_ms: i64,
 }
 
-/// The share of the account's budget that this instance has: its owned partitions over all.
+/// The share of the account's budget that this instance has changed: its owned partitions over all.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Share {
-    /// Partitions owned.
-    pub owned: u32,
+    /// Partitions owned, as of whenever it is read: so no two changes can be heard in the wrong order.
+    pub owned: Arc<AtomicUsize>,
     /// Partitions in all.
     pub all: u32,
 }
@@ -116,8 +119,9 @@ impl Reply {
 
 impl Permit {
     /// Whether it may be sent now: the shard is still ours, and the permission is not too old.
-    fn is_valid(&self, now_boot_ms: i64, send_deadline_ms: i64) -> bool {
-        now_boot_ms - self.permitted_at_boot_ms < send_deadline_ms
+    #[must_use]
+    pub fn is_valid(&self, now_boot_ms: i64) -> bool {
+        now_boot_ms - self.permitted_at_boot_ms < self.send_deadline_ms
             && self.lease.is_valid(now_boot_ms)
     }
 }
@@ -230,8 +234,7 @@ impl GatewayActor {
         now_boot_ms: i64,
         ctx: &mut Context<Self>,
     ) -> bool {
-        let deadline_ms = self.world.settings.send_deadline_ms;
-        if !charge.permit.is_valid(now_boot_ms, deadline_ms) {
+        if !charge.permit.is_valid(now_boot_ms) {
             return true; // dropped, its reply says so; it must not cost what others could be sent by
         }
         let wait = match self.budget.try_take(endpoint(&charge.call), now) {
@@ -286,6 +289,7 @@ impl GatewayActor {
             call,
             intent,
             listed_s,
+            permit,
             reply,
             ..
         } = charge;
@@ -318,6 +322,7 @@ impl GatewayActor {
                 call,
                 intent,
                 listed_s,
+                permit: Some(permit),
             },
             done,
         );
@@ -436,6 +441,7 @@ impl Handler<Share> for GatewayActor {
     type Result = ();
 
     fn handle(&mut self, Share { owned, all }: Share, ctx: &mut Self::Context) {
+        let owned = u32::try_from(owned.load(Ordering::Acquire)).unwrap_or(u32::MAX);
         self.budget.set_share(owned, all);
         self.pump(self.world.clock.boot_ms(), ctx);
     }

@@ -16,6 +16,8 @@ use almoner_domain::ids::Shard;
 use almoner_domain::outcome::{Message, Reason};
 use almoner_domain::request::DonationRequest;
 
+use crate::gateway::Permit;
+
 pub use done::{Done, Dropped};
 pub use intake::{Admission, Header, Intake, LogRange, RawRecord, TimestampType};
 pub use letters::{KeptLetter, Letters};
@@ -36,6 +38,9 @@ pub struct GatewayCall {
     pub intent: Option<Box<str>>,
     /// For [`Call::List`]: the range of `created`, in seconds since 1970, both ends included.
     pub listed_s: (i64, i64),
+    /// Where it is needed, the right to send: whoever sends asks it again right before the bytes go out, and answers
+    /// [`Answer::NotSent`] where it is gone.
+    pub permit: Option<Permit>,
 }
 
 /// The gateway or its adapter cannot express this: it is refused before anything is sent.

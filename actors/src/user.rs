@@ -413,7 +413,7 @@ impl Handler<Answered> for User {
         let Answered { id, send, answer } = answered;
         match self.find(id) {
             Some(i) if matches!(self.active[i].stage, Stage::Sending) => {
-                self.active[i].note_answer(send, &answer);
+                self.active[i].note_answer(send, &answer, self.shard.epoch.get());
                 self.apply(i, Event::Answered { send, answer }, ctx);
             }
             // It is just being set aside.

@@ -184,6 +184,12 @@ impl Credits {
     pub fn gateway_usable(&self, usable: bool) {
         self.gateway_open.store(usable, Ordering::Relaxed);
     }
+
+    /// Whether the breaker is closed.
+    #[must_use]
+    pub fn is_gateway_usable(&self) -> bool {
+        self.gateway_open.load(Ordering::Relaxed)
+    }
 }
 
 /// Something that a person, or the process's end, must cure.

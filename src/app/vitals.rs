@@ -59,6 +59,7 @@ impl Vitals {
                 shown.set(Condition::GatewayKeyAccepted, world.credits.key_accepted());
                 shown.detail("partitions_owned", json!(status.assigned()));
                 shown.detail("requests_in_flight", json!(world.credits.in_flight()));
+                shown.detail("gateway_usable", json!(world.credits.is_gateway_usable()));
                 let stopped = status.stopped();
                 shown.detail(
                     "partitions_stopped",

@@ -28,6 +28,10 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
 
+    /// The file of its request log: one JSON line for each request, appended.
+    #[arg(long, value_name = "FILE")]
+    request_log: Option<PathBuf>,
+
     /// What goes wrong: `none`, `mild`, `nasty`, or a TOML file of rates per mille.
     #[arg(long, value_name = "PROFILE", default_value = "none")]
     faults: String,
@@ -109,6 +113,7 @@ pub fn run(args: Args) -> Result<(), GatewaySimError> {
     let options = Options {
         listen: args.listen,
         data: args.data,
+        request_log: args.request_log,
         profile: Profile::named(&args.faults)?,
         seed: args.seed,
         latency_ms: args.latency_ms,

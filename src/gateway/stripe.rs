@@ -2,8 +2,6 @@
 
 use almoner_actors::ports::GatewayCall;
 use almoner_domain::donation::Call;
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{HeaderMap, Method, Request, Uri};
@@ -13,6 +11,7 @@ use super::InvalidOptions;
 use super::answers::is_id;
 use super::body::{Charged, Version};
 use super::form::Form;
+use super::outgoing::OutgoingBody;
 
 /// How many intents a page of the list shows; the gateway's most.
 const PAGE: u8 = 100;
@@ -25,7 +24,7 @@ const CLIENT: HeaderValue =
     HeaderValue::from_static(concat!("almoner/", env!("CARGO_PKG_VERSION")));
 
 /// A request as it goes out.
-pub(super) type Outgoing = Request<Full<Bytes>>;
+pub(super) type Outgoing = Request<OutgoingBody>;
 
 /// The call cannot be made, and nothing was sent: a defect of ours, or a donation of a newer release.
 #[derive(Debug, thiserror::Error)]
@@ -228,7 +227,7 @@ impl Requests {
     }
 
     fn get(&self, api_version: &'static str, uri: Uri) -> Outgoing {
-        self.request(api_version, Method::GET, uri, Bytes::new())
+        self.request(api_version, Method::GET, uri, OutgoingBody::default())
     }
 
     fn post(
@@ -238,7 +237,8 @@ impl Requests {
         body: String,
     ) -> Result<Outgoing, Unsendable> {
         let api_version = prepared.version.api_version;
-        let mut request = self.request(api_version, Method::POST, uri, body.into());
+        let body = OutgoingBody::new(prepared.call.permit.clone(), body.into());
+        let mut request = self.request(api_version, Method::POST, uri, body);
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, FORM);
         let call = prepared.call;
@@ -255,14 +255,14 @@ impl Requests {
         api_version: &'static str,
         method: Method,
         uri: Uri,
-        body: Bytes,
+        body: OutgoingBody,
     ) -> Outgoing {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(AUTHORIZATION, self.authorization.clone());
         headers.insert(STRIPE_VERSION, HeaderValue::from_static(api_version));
         headers.insert(ACCEPT, JSON);
         headers.insert(USER_AGENT, CLIENT);
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;

@@ -1,4 +1,5 @@
-//! Bytes out, bytes in, and what a failure proves: only what fails while connecting was provably never sent.
+//! Bytes out, bytes in, and what a failure proves: only what fails while connecting, or is held
+//! back once connected, was provably never sent.
 
 mod connect;
 pub(crate) mod trust;
@@ -7,14 +8,14 @@ use std::error::Error;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::answers::Reply;
+use super::outgoing::{NotPermitted, OutgoingBody};
 use super::stripe::Outgoing;
 use super::{InvalidOptions, Options};
 use connect::Connector;
@@ -44,7 +45,7 @@ pub(super) enum Failure {
 /// The connections to the gateway.
 pub(super) struct Transport {
     /// With HTTP/2 each is one connection, since a client's pool opens but one; with HTTP/1.1 there is one client.
-    clients: Box<[Client<Connector, Full<Bytes>>]>,
+    clients: Box<[Client<Connector, OutgoingBody>]>,
     next: AtomicUsize,
     /// With HTTP/1.1 a request takes a whole connection: as many requests at once as connections.
     room: Option<Semaphore>,
@@ -87,6 +88,9 @@ impl Transport {
                 _ => return Err(Failure::NotSent("no connection became free".into())),
             },
         };
+        if let Err(gone) = request.body().may_go() {
+            return Err(Failure::NotSent(gone.to_string()));
+        }
         match timeout_at(deadline, self.exchange(request, body_max_bytes)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::Lost(format!(
@@ -103,7 +107,7 @@ impl Transport {
         };
         let response = client.request(request).await.map_err(|error| {
             let text = with_sources(&error);
-            if error.is_connect() {
+            if error.is_connect() || is_not_permitted(&error) {
                 Failure::NotSent(text)
             } else {
                 Failure::Lost(text)
@@ -125,7 +129,7 @@ impl Transport {
     }
 }
 
-fn client(options: &Options, connector: Connector) -> Client<Connector, Full<Bytes>> {
+fn client(options: &Options, connector: Connector) -> Client<Connector, OutgoingBody> {
     Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
@@ -144,6 +148,12 @@ fn client(options: &Options, connector: Connector) -> Client<Connector, Full<Byt
         .build(connector)
 }
 
+/// Whether the right to send was gone when the connection asked for the bytes: all that it had of them it has dropped.
+fn is_not_permitted(error: &(dyn Error + 'static)) -> bool {
+    let mut sources = std::iter::successors(Some(error), |error| (*error).source());
+    sources.any(|error| error.is::<NotPermitted>())
+}
+
 /// An error and all that it stands on, in one line.
 fn with_sources(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -158,26 +168,38 @@ fn with_sources(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hyper::{Request, Uri};
+    use std::sync::Arc;
+
+    use almoner_actors::gateway::Permit;
+    use almoner_actors::lease::Lease;
+    use almoner_actors::ports::Clock;
+    use hyper::{Method, Request, Uri};
     use secrecy::SecretString;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::clock::SystemClock;
 
-    #[tokio::test]
-    async fn what_found_no_free_connection_in_time_was_never_sent() {
-        let transport = Transport::new(&Options {
-            base_url: String::new(),
+    fn options(base_url: String, timeout: Duration) -> Options {
+        Options {
+            base_url,
             api_key: SecretString::default(),
             api_version: String::new(),
-            timeout: Duration::from_millis(20),
+            timeout,
             connect_timeout: Duration::from_secs(10),
             connections_max: 1,
             http2_prior_knowledge: false,
             connections_h2: 1,
             ca_file: None,
-        })
-        .unwrap();
-        let mut request = Request::new(Full::default());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_found_no_free_connection_in_time_was_never_sent() {
+        let options = options(String::new(), Duration::from_millis(20));
+        let transport = Transport::new(&options).unwrap();
+        let mut request = Request::new(OutgoingBody::default());
         *request.uri_mut() = Uri::from_static("http://127.0.0.1:1");
         let taken = transport.room.as_ref().unwrap().try_acquire().unwrap();
         let waited = transport.send(request.clone(), 1).await.unwrap_err();
@@ -185,5 +207,38 @@ mod tests {
         drop(taken);
         let refused = transport.send(request, 1).await.unwrap_err();
         assert_ne!(refused, waited);
+    }
+
+    /// What the peer received of a request whose shard was lost while it waited for its connection.
+    async fn received_without_permission() -> Vec<u8> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let peer = async {
+            let mut received = Vec::new();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_to_end(&mut received).await.unwrap();
+            received
+        };
+        let lease = Lease::new(60_000);
+        lease.lose();
+        let permit = Permit {
+            lease: Arc::new(lease),
+            permitted_at_boot_ms: SystemClock.boot_ms(),
+            send_deadline_ms: 60_000,
+        };
+        let body = OutgoingBody::new(Some(permit), "amount=100".into());
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = base_url.parse().unwrap();
+        let transport = Transport::new(&options(base_url, Duration::from_secs(60))).unwrap();
+        // As if it had been lost only after the connection had taken it.
+        let (answer, received) = tokio::join!(transport.exchange(request, 1), peer);
+        assert!(matches!(answer, Err(Failure::NotSent(_))), "{answer:?}");
+        received
+    }
+
+    #[tokio::test]
+    async fn what_has_lost_its_permission_is_held_back_and_was_never_sent() {
+        assert_eq!(received_without_permission().await, b"");
     }
 }

@@ -43,6 +43,10 @@ impl Reply {
         }
     }
 
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
     pub(crate) fn replayed(self) -> Self {
         Self {
             replayed: true,

@@ -21,6 +21,7 @@ use super::ids;
 use super::keys::Claim;
 use super::mix;
 use super::reply::{IDEMPOTENCY_KEY, Reply};
+use super::request_log::RequestLog;
 use super::requests::{self, Operation};
 use super::routes::{Route, route, unrecognized};
 use super::stats::{Counters, Endpoint, FaultKind};
@@ -32,6 +33,7 @@ const KEY_CHARACTERS_MAX: usize = 255;
 
 /// How the service behaves.
 pub(crate) struct Behaviour {
+    pub(crate) request_log: Option<RequestLog>,
     pub(crate) profile: Profile,
     pub(crate) seed: u64,
     pub(crate) latency_ms: u32,
@@ -92,6 +94,8 @@ impl Service {
     {
         let (head, body) = request.into_parts();
         let body = read(body).await?;
+        let log = self.behaviour.request_log.as_ref();
+        let mut arrived = log.map(|log| log.arrived(&head, self.world.clock.now_ms()));
         let ordinal = self.requests.fetch_add(1, Ordering::Relaxed);
         let route = route(&head.method, head.uri.path());
         self.counters.request(route.endpoint);
@@ -109,6 +113,9 @@ impl Service {
             Some(Fault::BodySlow) => AnswerBody::slow,
             _ => |body, _| AnswerBody::whole(body),
         };
+        if let Some(arrived) = arrived.as_mut().filter(|_| fault.is_none()) {
+            arrived.answered(reply.status());
+        }
         let request_id = ids::Text::of(b"req_", self.world.tag, ordinal, 14);
         Ok(reply.response(&head.headers, request_id.as_str(), |body| send(body, slow)))
     }

@@ -280,6 +280,7 @@ impl World {
             call,
             intent,
             listed_s: (0, i64::MAX),
+            permit: None,
         };
         let done = Done::new(move |answer| sender.send(answer).unwrap());
         self.gateway.call(call, done);

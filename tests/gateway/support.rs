@@ -72,6 +72,7 @@ pub fn call(n: u128, call: Call) -> GatewayCall {
         call,
         intent: Some("pi_1".into()),
         listed_s: (1_795_000_000, 1_795_300_000),
+        permit: None,
     }
 }
 

@@ -11,7 +11,7 @@
 #
 # Listeners: the port itself takes everybody (who may do everything), port + 1 is the controller's, port + 2 takes the user
 # `almoner` with the password `right-password` (SASL PLAIN; it may do what `acl` has granted), port + 3 speaks TLS, with the
-# certificate in DATA/tls.pem.
+# certificate in DATA/tls.pem; port + 4 is for a proxy, which listens on port + 5: it says of itself that it is there.
 #
 # Environment (defaults in brackets): ALMONER_CACHE [.cache] for the jars, ALMONER_KAFKA_DATA [.run/kafka],
 #   ALMONER_KAFKA_PORT [19292], ALMONER_KAFKA_HEAP [384m], ALMONER_KAFKA_DISK_MIB: a disk of its own of that size, in memory
@@ -71,9 +71,9 @@ node.id=1
 controller.quorum.voters=1@127.0.0.1:$((port + 1))
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAIN
-listeners=PLAIN://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1)),SASL://127.0.0.1:$((port + 2)),TLS://127.0.0.1:$((port + 3))
-advertised.listeners=PLAIN://127.0.0.1:$port,SASL://127.0.0.1:$((port + 2)),TLS://127.0.0.1:$((port + 3))
-listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL
+listeners=PLAIN://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1)),SASL://127.0.0.1:$((port + 2)),TLS://127.0.0.1:$((port + 3)),PROXIED://127.0.0.1:$((port + 4))
+advertised.listeners=PLAIN://127.0.0.1:$port,SASL://127.0.0.1:$((port + 2)),TLS://127.0.0.1:$((port + 3)),PROXIED://127.0.0.1:$((port + 5))
+listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,PROXIED:PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_almoner="right-password";
 listener.name.tls.ssl.keystore.location=$data/tls.p12

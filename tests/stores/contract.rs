@@ -416,6 +416,7 @@ pub fn events_are_kept_in_sequence(engine: &Engine) {
             call: Call::Charge.name(),
             key: Call::Charge.key(given.request.id),
             at_ms: START_MS,
+            epoch: 1,
             answer: (seen > 1).then_some("lost"),
         }];
         write

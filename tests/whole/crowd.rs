@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use crate::promises::asked;
 use crate::support::{Fields, Place, Post, Publisher, Seen, World, hold_answer, id};
 
-/// So many give at the same time, so that some wait for their own turn.
+/// So many give at the same time unless it is said otherwise, so that some wait for their own turn.
 const USERS: u32 = 48;
 
 /// A double is of one of so many gifts before it.
@@ -26,6 +26,7 @@ struct Gift {
 /// A crowd, and all that it has asked for.
 pub struct Crowd {
     publisher: Publisher,
+    users: u32,
     dice: StdRng,
     gifts: Vec<Gift>,
     /// Gifts that look like an earlier one.
@@ -37,6 +38,7 @@ impl Crowd {
     pub fn new(world: &World, seed: u64) -> Self {
         Self {
             publisher: world.publisher(),
+            users: USERS,
             dice: StdRng::seed_from_u64(seed),
             gifts: Vec::new(),
             doubles: Vec::new(),
@@ -44,10 +46,35 @@ impl Crowd {
         }
     }
 
+    /// So many give at the same time.
+    pub fn of_users(&mut self, users: u32) {
+        self.users = users;
+    }
+
     /// Publishes so many requests, and waits until the broker has them.
     pub fn give(&mut self, count: usize) {
         let posts: Vec<_> = (0..count).map(|_| self.post()).collect();
         self.publish(&posts);
+    }
+
+    /// So many gifts that are charged, each of another user; the answer is their numbers.
+    pub fn give_plainly(&mut self, count: u32) -> Vec<u32> {
+        let first = self.gifts.len() as u32;
+        let numbers: Vec<_> = (first..first + count).collect();
+        let posts: Vec<_> = numbers
+            .iter()
+            .map(|n| self.give_as(format!("plain-{n}"), 100 + u64::from(*n), "pm_card_visa"))
+            .collect();
+        self.publish(&posts);
+        numbers
+    }
+
+    /// Clicks a second time for each of these gifts; the answer is the numbers of the doubles.
+    pub fn click_again(&mut self, gifts: &[u32]) -> Vec<u32> {
+        let first = self.gifts.len() as u32;
+        let posts: Vec<_> = gifts.iter().map(|n| self.double_of(*n as usize)).collect();
+        self.publish(&posts);
+        (first..first + gifts.len() as u32).collect()
     }
 
     /// Publishes what nobody can read.
@@ -112,7 +139,7 @@ impl Crowd {
     }
 
     fn gift(&mut self, payment_method: &str) -> Post {
-        let user = format!("user-{}", self.below(USERS.into()));
+        let user = format!("user-{}", self.below(self.users.into()));
         let amount_minor = 100 + self.gifts.len() as u64;
         self.give_as(user, amount_minor, payment_method)
     }
@@ -120,7 +147,11 @@ impl Crowd {
     /// To the same campaign, by the same user, of the same amount.
     fn double(&mut self) -> Post {
         let back = self.below(self.gifts.len().min(RECENT) as u64) as usize;
-        let like = &self.gifts[self.gifts.len() - 1 - back];
+        self.double_of(self.gifts.len() - 1 - back)
+    }
+
+    fn double_of(&mut self, like: usize) -> Post {
+        let like = &self.gifts[like];
         let (user, amount_minor) = (like.user.clone(), like.amount_minor);
         self.doubles.push(self.gifts.len() as u32);
         self.give_as(user, amount_minor, "pm_card_visa")

@@ -10,6 +10,7 @@ mod gateway;
 mod http;
 mod instance;
 mod judge;
+mod keyspace;
 mod process;
 mod proxy;
 mod publisher;
@@ -25,6 +26,7 @@ pub use {
     http::get,
     instance::Instance,
     judge::judge,
+    keyspace::{Keyspace, Sends},
     process::{Process, ignoring_file_limits},
     proxy::{Mishap, Proxy, Weather},
     publisher::{Place, Post, Publisher},

@@ -29,10 +29,15 @@ impl Trial {
 
     /// The same on this broker.
     pub fn on(broker: Broker, gateway_args: &[&str]) -> Self {
+        Self::of(gateway_args, |args| World::on(broker, args))
+    }
+
+    /// The same in this world, which is given the gateway's arguments.
+    pub fn of(gateway_args: &[&str], world: impl FnOnce(&[&str]) -> World) -> Self {
         let own = u64::from(std::process::id());
         let seed = std::env::var(SEED).map_or(own, |seed| seed.parse().unwrap());
         let seed_text = seed.to_string();
-        let world = World::on(broker, &[gateway_args, &["--seed", &seed_text]].concat());
+        let world = world(&[gateway_args, &["--seed", &seed_text]].concat());
         Self {
             follower: world.follower(),
             crowd: Crowd::new(&world, seed),
@@ -116,8 +121,15 @@ impl Trial {
     pub fn settle(&mut self, instance: Instance) {
         self.wait_settled();
         instance.stop();
-        assert_none(&broken_at_rest(&self.facts()));
+        self.assert_kept_at_rest();
+    }
+
+    /// Every promise is kept, and the audit agrees. Everything has settled, and no instance runs.
+    pub fn assert_kept_at_rest(&self) -> Facts {
+        let facts = self.facts();
+        assert_none(&broken_at_rest(&facts));
         self.world.assert_audit_agrees();
+        facts
     }
 
     /// All that can be seen now. No instance runs.

@@ -25,6 +25,35 @@ pub struct ShardIntake {
     gateway: GatewayAddress,
     topic: Arc<str>,
     shards: HashMap<Shard, Entry, foldhash::fast::FixedState>,
+    shares: Shares,
+}
+
+/// The shards whose part of the gateway's budget is ours: those that are owned, and those that are drained, since what they
+/// have accepted is to be sent before they go. Whoever gets a shard next counts it only then.
+#[derive(Clone)]
+struct Shares {
+    gateway: GatewayAddress,
+    held: Arc<AtomicUsize>,
+    all: u32,
+}
+
+impl Shares {
+    fn take(&self) {
+        self.held.fetch_add(1, Ordering::AcqRel);
+        self.tell();
+    }
+
+    fn give_back(&self) {
+        self.held.fetch_sub(1, Ordering::AcqRel);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.gateway.share(Share {
+            owned: Arc::clone(&self.held),
+            all: self.all,
+        });
+    }
 }
 
 impl ShardIntake {
@@ -38,12 +67,18 @@ impl ShardIntake {
         gateway: GatewayAddress,
         topic: Arc<str>,
     ) -> Self {
+        let shares = Shares {
+            gateway: gateway.clone(),
+            held: Arc::default(),
+            all: world.settings.partitions,
+        };
         Self {
             world,
             arbiters,
             gateway,
             topic,
             shards: HashMap::default(),
+            shares,
         }
     }
 
@@ -78,15 +113,11 @@ impl ShardIntake {
         if let Some(entry) = self.shards.remove(&shard) {
             self.world.credits.give_back(entry.batch.len());
             entry.router.do_send(Lost);
+            self.shares.give_back();
         }
     }
 
-    fn share(&self) {
-        let owned = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
-        self.gateway.share(Share {
-            owned,
-            all: self.world.settings.partitions,
-        });
+    fn count_owned(&self) {
         self.world.telemetry.shards_owned(self.shards.len());
     }
 
@@ -111,8 +142,9 @@ impl Intake for ShardIntake {
         self.lose(shard); // whoever had it before
         if let Some(entry) = self.start_router(shard, log) {
             self.shards.insert(shard, entry);
+            self.shares.take();
         }
-        self.share();
+        self.count_owned();
     }
 
     fn has_credit(&self) -> bool {
@@ -155,7 +187,7 @@ impl Intake for ShardIntake {
             .iter()
             .filter_map(|shard| self.shards.remove(shard))
             .collect();
-        self.share();
+        self.count_owned();
         let left = Arc::new(AtomicUsize::new(leaving.len()));
         if leaving.is_empty() {
             return done.call(());
@@ -164,8 +196,10 @@ impl Intake for ShardIntake {
         for mut entry in leaving {
             Self::hand_on(&mut entry);
             let (left, done) = (Arc::clone(&left), Arc::clone(&done));
+            let shares = self.shares.clone();
             entry.router.do_send(HandOver {
                 done: Done::new(move |()| {
+                    shares.give_back();
                     if left.fetch_sub(1, Ordering::AcqRel) == 1 {
                         let done = done
                             .lock()
@@ -182,7 +216,7 @@ impl Intake for ShardIntake {
 
     fn lost(&mut self, shards: &[Shard]) {
         shards.iter().for_each(|shard| self.lose(*shard));
-        self.share();
+        self.count_owned();
     }
 
     fn fatal(&mut self, reason: String) {

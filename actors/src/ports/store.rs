@@ -147,6 +147,9 @@ pub struct SendRow {
     pub key: Option<String>,
     /// When it was permitted, wall clock.
     pub at_ms: i64,
+    /// The epoch of the owner that sent it. Of a donation's first send, which has no row while it is under way, it is the
+    /// one that the donation was accepted under.
+    pub epoch: u64,
     /// The answer's class, once there is one.
     pub answer: Option<&'static str>,
 }

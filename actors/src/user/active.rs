@@ -143,9 +143,9 @@ impl Active {
         matches!(self.stage, Stage::Loading(Load::LateAnswer { .. }))
     }
 
-    /// Notes the answer to a send, to be recorded with the next write. The happy path's only send needs no row: the
+    /// Notes the answer to a send of the owner with this epoch, to be recorded with the next write. The happy path's only send needs no row: the
     /// finish says it all.
-    pub(super) fn note_answer(&mut self, send: u16, answer: &Answer) {
+    pub(super) fn note_answer(&mut self, send: u16, answer: &Answer, epoch: u64) {
         if send == 1 && answer.money() == MoneyMoved::Charged {
             return;
         }
@@ -153,25 +153,26 @@ impl Active {
         match self.sends.iter_mut().find(|known| known.send == send) {
             Some(known) => known.answer = class,
             None => {
-                let mut row = self.send_row();
+                let mut row = self.send_row(epoch);
                 (row.send, row.answer) = (send, class);
                 self.sends.push(row);
             }
         }
     }
 
-    /// Notes a send that the next write permits.
-    pub(super) fn note_send(&mut self) {
-        let row = self.send_row();
+    /// Notes a send that the next write permits, of the owner with this epoch.
+    pub(super) fn note_send(&mut self, epoch: u64) {
+        let row = self.send_row(epoch);
         self.sends.push(row);
     }
 
-    fn send_row(&self) -> SendRow {
+    fn send_row(&self, epoch: u64) -> SendRow {
         SendRow {
             send: self.progress.send,
             call: self.progress.call.name(),
             key: self.progress.call.key(self.id),
             at_ms: self.progress.permitted_at_ms,
+            epoch,
             answer: None,
         }
     }

@@ -183,7 +183,7 @@ impl User {
     /// A send that is not the first needs a durable permission. Until its answer the row is due only after the
     /// gateway's timeout, so that nobody repeats the send before.
     fn permit(&mut self, i: usize, ctx: &Ctx) {
-        self.active[i].note_send();
+        self.active[i].note_send(self.shard.epoch.get());
         self.active[i].permitted_boot_ms = self.shard.world.clock.boot_ms();
         let settings = &self.shard.world.settings;
         let due_ms =
@@ -302,6 +302,7 @@ impl User {
             permit: Permit {
                 lease: Arc::clone(&self.shard.lease),
                 permitted_at_boot_ms,
+                send_deadline_ms,
             },
             reply: Reply::new(reply_to, active.id, active.progress.send),
         });

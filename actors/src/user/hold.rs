@@ -52,7 +52,7 @@ impl User {
     ) {
         self.put_recorded(i, recorded);
         if answer.money() == MoneyMoved::Charged {
-            self.active[i].note_answer(send, &answer);
+            self.active[i].note_answer(send, &answer, self.shard.epoch.get());
             if self.apply_news(i, Event::Answered { send, answer }, ctx) {
                 return;
             }

@@ -111,6 +111,48 @@ fn ten_gifts_wait_beside_ten_thousand_of_a_viral_campaign_about_as_long_as_if_th
     assert!(beside <= most, "{beside:?} beside, {alone:?} alone");
 }
 
+/// How long a gift a tenth of a second waits for its charge, on average and at worst, where so many of a viral campaign come
+/// beside each. The gateway takes fifty a second.
+fn waits(viral_beside: u32) -> (Duration, Duration) {
+    const GIFTS: u32 = 600;
+    let mut waits = Vec::new();
+    story(async || {
+        let durable = Durable::plain();
+        durable.put_campaign("viral", Status::Open);
+        let mut instance = instance(&durable, |it| it.gateway_per_second_max = 50);
+        let (mut log, mut open) = (Vec::new(), Vec::new());
+        for n in 1..=GIFTS {
+            let first = GIFTS + n * viral_beside;
+            log.extend((first..first + viral_beside).map(|n| gift(n, "viral")));
+            log.push(gift(n, "camp"));
+            open.push((id(n), Instant::now()));
+            read_on(&mut instance, &log).await;
+            let is_open = |(gift, asked_at): &(DonationId, Instant)| {
+                let is_charged = instance.durable.gateway.charges_of(*gift) == 1;
+                if is_charged {
+                    waits.push(asked_at.elapsed());
+                }
+                !is_charged
+            };
+            open.retain(is_open);
+        }
+        assert!(open.len() < 10, "{} wait still", open.len());
+    });
+    let sum: Duration = waits.iter().sum();
+    (sum / waits.len() as u32, waits.into_iter().max().unwrap())
+}
+
+/// A campaign that is nine tenths of all, at twice the gateway's budget for a minute.
+#[test]
+fn beside_a_campaign_of_nine_tenths_of_the_load_the_others_wait_no_more_than_twice_as_long() {
+    let ((alone, alone_at_worst), (beside, beside_at_worst)) = (waits(0), waits(9));
+    eprintln!(
+        "alone {alone:?}, {alone_at_worst:?} at worst; beside {beside:?}, {beside_at_worst:?}"
+    );
+    assert!(beside <= 2 * alone, "{beside:?} beside, {alone:?} alone");
+    assert!(beside_at_worst <= 2 * alone_at_worst);
+}
+
 /// No answer comes to what the viral campaign has on the wire.
 #[test]
 fn a_viral_campaign_of_which_nothing_comes_back_holds_up_nobody() {

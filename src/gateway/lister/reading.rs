@@ -204,6 +204,7 @@ mod tests {
             call: Call::List,
             intent: None,
             listed_s: range_s,
+            permit: None,
         };
         let done = Done::new(|_: Answer| {});
         let at = Instant::now();

@@ -21,6 +21,7 @@ fn call(call: Call, intent: Option<&str>, body_version: u16) -> GatewayCall {
         call,
         intent: intent.map(Into::into),
         listed_s: (100, 200),
+        permit: None,
     }
 }
 

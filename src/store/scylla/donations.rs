@@ -132,7 +132,7 @@ impl Core {
                 .set_pending(version, &write.pending, &write.progress)?;
             change.tell(write.told.as_ref())?;
             change.answered(write.answered_by.as_ref(), &row);
-            change.add_sends(&write.sends, Some(write.epoch))?;
+            change.add_sends(&write.sends)?;
             match self
                 .change(change, &row, Some(write.pending.due_ms))
                 .await?
@@ -172,7 +172,7 @@ impl Core {
             change.stages.set_finish(&write.finish);
             let due_ms = self.keep_outbox(write, &mut change)?;
             change.answered(write.answered_by.as_ref(), &row);
-            change.add_sends(&write.sends, None)?;
+            change.add_sends(&write.sends)?;
             match self.change(change, &row, due_ms).await? {
                 Applied::Yes => return Ok(Finished::Done),
                 Applied::No => {}
@@ -188,7 +188,7 @@ impl Core {
         self.put_entry(&write.donation, &write.finish).await?;
         let mut change = Change::of(write.donation.request.id, 0, writer);
         change.stages.set_finish(&write.finish);
-        change.add_sends(&write.sends, None)?;
+        change.add_sends(&write.sends)?;
         let applied = self.db.conditional(&self.db.statements.change, change);
         Ok(matches!(applied.await?, Applied::Yes))
     }

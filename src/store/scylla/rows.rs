@@ -226,6 +226,7 @@ pub(super) struct NewDonation<'a> {
     writer: i64,
     shard: i32,
     epoch: i64,
+    accepted_epoch: i64,
     recorded_at_ms: i64,
     accepted_at_ms: i64,
     user_id: &'a str,
@@ -347,6 +348,7 @@ impl<'a> NewDonation<'a> {
             writer,
             shard: write.shard.0.cast_signed(),
             epoch: write.epoch.cast_signed(),
+            accepted_epoch: write.epoch.cast_signed(),
             recorded_at_ms: donation.recorded_at_ms,
             accepted_at_ms: donation.accepted_at_ms,
             user_id: request.user_id.as_str(),
@@ -388,14 +390,14 @@ pub(super) struct Change {
     sends: MaybeUnset<BTreeMap<i32, Vec<u8>>>,
 }
 
-/// A send as it is kept, with the epoch of who sent it, where that is known.
+/// A send as it is kept.
 #[derive(Serialize)]
 struct KeptSend<'a> {
     call: &'a str,
     key: Option<&'a str>,
     at_ms: i64,
     answer: Option<&'a str>,
-    epoch: Option<u64>,
+    epoch: u64,
 }
 
 impl Change {
@@ -440,11 +442,7 @@ impl Change {
         Ok(())
     }
 
-    pub(super) fn add_sends(
-        &mut self,
-        sends: &[SendRow],
-        epoch: Option<u64>,
-    ) -> Result<(), StoreError> {
+    pub(super) fn add_sends(&mut self, sends: &[SendRow]) -> Result<(), StoreError> {
         if sends.is_empty() {
             return Ok(());
         }
@@ -454,7 +452,7 @@ impl Change {
                 key: send.key.as_deref(),
                 at_ms: send.at_ms,
                 answer: send.answer,
-                epoch,
+                epoch: send.epoch,
             })?;
             Ok((i32::from(send.send), blob))
         });

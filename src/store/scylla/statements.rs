@@ -63,12 +63,12 @@ statements! {
     every_donation: Read, concat!("SELECT ", donation_columns!(), " FROM donation");
     /// The first write of an id.
     accept: Conditional,
-        "INSERT INTO donation (id, revision, writer, shard, epoch, recorded_at_ms, accepted_at_ms, user_id, \
+        "INSERT INTO donation (id, revision, writer, shard, epoch, accepted_epoch, recorded_at_ms, accepted_at_ms, user_id, \
          campaign_id, amount_minor, currency, payment_method, gateway_customer, body_version, source_topic, \
          source_partition, source_offset, shard_offset, traceparent, correlation_id, information, version, due_ms, \
          kind, progress, state, reason, decline_code, intent_id, charge_id, created_s, finished_at_ms, attempts, \
          sequence, told) \
-         VALUES (:id, :revision, :writer, :shard, :epoch, :recorded_at_ms, :accepted_at_ms, :user_id, \
+         VALUES (:id, :revision, :writer, :shard, :epoch, :accepted_epoch, :recorded_at_ms, :accepted_at_ms, :user_id, \
          :campaign_id, :amount_minor, :currency, :payment_method, :gateway_customer, :body_version, :source_topic, \
          :source_partition, :source_offset, :shard_offset, :traceparent, :correlation_id, :information, :version, \
          :due_ms, :kind, :progress, :state, :reason, :decline_code, :intent_id, :charge_id, :created_s, \

@@ -72,6 +72,7 @@ fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
         M::up(include_str!("dead_letter.sql")),
         M::up(include_str!("keyed.sql")),
         M::up(include_str!("shard_offset.sql")),
+        M::up(include_str!("send_epoch.sql")),
     ]);
     migrations
         .to_latest(connection)

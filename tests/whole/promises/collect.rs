@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use almoner::simulator::{Event as Happened, IntentId};
+use almoner::audit::AuditedBooks;
+use almoner::simulator::{Event as Happened, IntentId, LoggedRequest};
+use almoner::store::scylla::ScyllaStore;
 use almoner::store::sqlite::Total;
 use almoner_actors::ports::{Finish, Recorded};
 use almoner_domain::donation::State;
@@ -10,7 +12,7 @@ use almoner_domain::ids::DonationId;
 use almoner_domain::outcome::OutcomeView;
 use almoner_domain::request::{self, DonationRequest, Record, Request, Rules};
 
-use super::facts::{Did, Ended, Event, Facts, Key, Stored, What};
+use super::facts::{Did, Ended, Event, Facts, Key, Send, Stored, What};
 use crate::support::{Follower, Place, Post, Told, World};
 
 /// The donation that a record asks for, if it does.
@@ -42,6 +44,7 @@ impl Facts {
         facts.read_topics(world, follower);
         facts.read_store(world);
         facts.read_journal(world);
+        facts.read_requests(world);
         facts
     }
 
@@ -53,6 +56,9 @@ impl Facts {
     }
 
     fn read_store(&mut self, world: &World) {
+        if let Some(keyspace) = &world.keyspace {
+            return self.read_cluster(&keyspace.open());
+        }
         // Killed before it had made its first store, an instance leaves none.
         if !world.store().join("almoner.sqlite").exists() {
             return;
@@ -64,6 +70,31 @@ impl Facts {
         let totals = books.totals().unwrap();
         self.movements_minor = sums(&totals.movements);
         self.days_minor = sums(&totals.campaign_days);
+    }
+
+    /// A movement is a donation that succeeded there; the days are sums of entries of their own.
+    fn read_cluster(&mut self, store: &ScyllaStore) {
+        store
+            .each_donation(|it| drop(self.stored.insert(it.donation.request.id, stored(&it))))
+            .unwrap();
+        self.movements_minor = sums(&AuditedBooks::totals(store).unwrap().movements);
+        for day in store.campaign_days().unwrap() {
+            let sum = self.days_minor.entry(day.currency.code().to_owned());
+            *sum.or_default() += day.amount_minor;
+        }
+    }
+
+    fn read_requests(&mut self, world: &World) {
+        let requests = world.gateway.requests().into_iter();
+        let of_key = |it: LoggedRequest| {
+            Some(Send {
+                at_ms: it.at_ms,
+                key: it.key?.into(),
+                status: it.status,
+            })
+        };
+        self.sends = requests.filter_map(of_key).collect();
+        self.sends.sort_by_key(|send| send.at_ms);
     }
 
     fn read_journal(&mut self, world: &World) {

@@ -7,7 +7,7 @@ use almoner_domain::keys;
 use almoner_domain::money::{Currency, Money};
 use almoner_domain::request::DonationRequest;
 
-use super::facts::{Did, Ended, Event, Facts, Key, Stored, What};
+use super::facts::{Did, Ended, Event, Facts, Key, Send, Stored, What};
 use super::{Broken, broken, broken_at_rest};
 use crate::support::{Place, id};
 
@@ -107,6 +107,15 @@ fn sound() -> Facts {
                 fingerprint: 7,
             })
             .collect(),
+        sends: (0..4).map(|n| send(n, Some(200))).collect(),
+    }
+}
+
+fn send(n: u32, status: Option<u16>) -> Send {
+    Send {
+        at_ms: ACCEPTED_MS + 5,
+        key: keys::charge(id(n)),
+        status,
     }
 }
 
@@ -347,4 +356,35 @@ fn what_was_told_is_not_what_is_recorded() {
     check_now(other, &["I9"]);
     let forgotten = |facts: &mut Facts| ended(facts, 2).sequence = 1;
     check_now(forgotten, &["I9"]);
+}
+
+#[test]
+fn two_instances_charge_one_donation_each_under_a_key_of_its_own() {
+    let mut others = created(1, "pi_9");
+    others.key = Some(keys::intent(id(1), 1));
+    let both = |facts: &mut Facts| facts.journal.extend([others, charged(1, "pi_9")]);
+    check_now(both, &["I2", "I6"]);
+}
+
+#[test]
+fn a_send_that_had_its_answer_is_repeated() {
+    let check = |more: &[Send], expected: usize| {
+        let mut facts = sound();
+        facts.sends.extend_from_slice(more);
+        assert_eq!(facts.repeats().len(), expected, "{more:?}");
+    };
+    check(&[], 0);
+    check(&[send(1, Some(200))], 1);
+    check(&[send(9, Some(402)), send(9, Some(402))], 1);
+    // Who heard nothing, or that it is not over, asks again.
+    check(
+        &[
+            send(9, None),
+            send(9, Some(500)),
+            send(9, Some(429)),
+            send(9, Some(409)),
+            send(9, Some(200)),
+        ],
+        0,
+    );
 }

@@ -29,6 +29,8 @@ pub struct Facts {
     pub journal: Vec<Did>,
     /// The keys whose answers the gateway keeps, in the order of their use.
     pub keys: Vec<Key>,
+    /// What was sent to the gateway under a key, in the order of arrival.
+    pub sends: Vec<Send>,
 }
 
 /// An outcome or a rejection.
@@ -105,7 +107,38 @@ pub struct Key {
     pub fingerprint: u64,
 }
 
+/// A request with a key, as the gateway saw it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Send {
+    pub at_ms: i64,
+    pub key: String,
+    /// None: no sound answer went out.
+    pub status: Option<u16>,
+}
+
+impl Send {
+    /// Its answer leaves nothing to be asked again.
+    fn is_answered(&self) -> bool {
+        matches!(self.status, Some(200 | 400..=408 | 410..=428))
+    }
+}
+
 impl Facts {
+    /// The sends of a key that had its answer already: who sent it again had not heard that, or had forgotten it.
+    pub fn repeats(&self) -> Vec<&Send> {
+        let mut answered = BTreeSet::<&str>::new();
+        let mut again = Vec::new();
+        for send in &self.sends {
+            if answered.contains(send.key.as_str()) {
+                again.push(send);
+            }
+            if send.is_answered() {
+                answered.insert(&send.key);
+            }
+        }
+        again
+    }
+
     /// What a donation asks for, from the first request of its id.
     pub fn asked_of(&self) -> BTreeMap<DonationId, &DonationRequest> {
         let mut found = BTreeMap::new();

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use almoner::simulator::{IntentView, Journal, Records, intents_of_journal};
+use almoner::simulator::{
+    IntentView, Journal, LoggedRequest, Records, intents_of_journal, requests_of_log,
+};
 
 use super::process::{Process, almoner};
 
@@ -48,6 +50,8 @@ impl GatewaySim {
             .args(["--listen", &self.addr.to_string()])
             .arg("--data")
             .arg(&self.folder)
+            .arg("--request-log")
+            .arg(self.request_log())
             .args(["--api-key", API_KEY])
             .args(&self.args);
         let mut process = Process::start("the gateway", &mut command);
@@ -70,6 +74,15 @@ impl GatewaySim {
     /// Its journal, also while it runs.
     pub fn journal(&self) -> Records {
         Journal::read(&self.folder).unwrap()
+    }
+
+    /// Every request that it has answered, in the order of the answers.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        requests_of_log(&self.request_log()).unwrap()
+    }
+
+    fn request_log(&self) -> PathBuf {
+        self.folder.join("requests.jsonl")
     }
 
     /// How long its journal is: it grows with all that the gateway does.

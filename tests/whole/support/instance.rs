@@ -17,7 +17,11 @@ pub struct Instance {
 impl Instance {
     /// Starts it, and waits until it says that it runs.
     pub fn start(command: &mut Command) -> Self {
-        let mut process = Process::start("the instance", command);
+        Self::of(Process::start("the instance", command))
+    }
+
+    /// Waits until this process says that it runs.
+    pub fn of(mut process: Process) -> Self {
         let line = process.wait_line("almoner runs");
         let said: serde_json::Value = serde_json::from_str(&line).unwrap();
         let addr = |name: &str| said[name].as_str().unwrap().parse().unwrap();

@@ -4,13 +4,15 @@
 //! and number, so that a resend has its own luck.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::RUNTIME;
@@ -56,6 +58,7 @@ pub struct Proxy {
 }
 
 struct Network {
+    is_cut: watch::Sender<bool>,
     gateway: SocketAddr,
     seed: u64,
     there: Direction,
@@ -66,6 +69,7 @@ struct Direction {
     weather: Weather,
     pieces: AtomicU64,
     mishaps: AtomicU64,
+    posted_at_ms: Mutex<Vec<i64>>,
 }
 
 /// How a connection ends.
@@ -75,20 +79,39 @@ enum End {
 }
 
 impl Proxy {
+    /// A network before this server on which nothing goes wrong, until it is cut.
+    pub fn calm(server: SocketAddr) -> Self {
+        Self::start(server, 0, Weather::default(), Weather::default())
+    }
+
+    /// The same, listening on this port.
+    pub fn calm_on(port: u16, server: SocketAddr) -> Self {
+        let weather = Weather::default();
+        Self::start_on(port, server, 0, weather, weather)
+    }
+
     /// A network before this gateway, with this weather on the way there and on the way back.
     pub fn start(gateway: SocketAddr, seed: u64, there: Weather, back: Weather) -> Self {
+        Self::start_on(0, gateway, seed, there, back)
+    }
+
+    fn start_on(port: u16, gateway: SocketAddr, seed: u64, there: Weather, back: Weather) -> Self {
         let direction = |weather| Direction {
             weather,
             pieces: AtomicU64::new(0),
             mishaps: AtomicU64::new(0),
+            posted_at_ms: Mutex::default(),
         };
         let network = Arc::new(Network {
             gateway,
             seed,
             there: direction(there),
             back: direction(back),
+            is_cut: watch::Sender::new(false),
         });
-        let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = RUNTIME
+            .block_on(TcpListener::bind(("127.0.0.1", port)))
+            .unwrap();
         let addr = listener.local_addr().unwrap();
         let shared = Arc::clone(&network);
         let listening = RUNTIME.spawn(async move {
@@ -104,6 +127,16 @@ impl Proxy {
         }
     }
 
+    /// All connections end, and there are none, until it is mended.
+    pub fn cut(&self) {
+        self.network.is_cut.send_replace(true);
+    }
+
+    /// It carries again.
+    pub fn mend(&self) {
+        self.network.is_cut.send_replace(false);
+    }
+
     /// The gateway's address, as a client is told it.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
@@ -111,6 +144,15 @@ impl Proxy {
 
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// When it was given requests to carry that may move money. Wall clock, milliseconds since 1970.
+    pub fn posted_at_ms(&self) -> Vec<i64> {
+        let posted = &self.network.there.posted_at_ms;
+        posted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// What went wrong so far on the way there, and on the way back.
@@ -128,6 +170,10 @@ impl Drop for Proxy {
 
 impl Network {
     async fn carry(self: Arc<Self>, mut client: TcpStream) {
+        let mut is_cut = self.is_cut.subscribe();
+        if *is_cut.borrow_and_update() {
+            return;
+        }
         let Ok(mut gateway) = TcpStream::connect(self.gateway).await else {
             return;
         };
@@ -138,6 +184,7 @@ impl Network {
             tokio::select! {
                 end = self.pump(&self.there, from_client, to_gateway) => end,
                 end = self.pump(&self.back, from_gateway, to_client) => end,
+                _ = is_cut.changed() => End::Reset,
             }
         };
         if matches!(end, End::Reset) {
@@ -157,6 +204,11 @@ impl Network {
             let Ok(length @ 1..) = from.read(&mut piece).await else {
                 return End::Closed;
             };
+            if piece.starts_with(b"POST ") {
+                let now_ms = Timestamp::now().as_millisecond();
+                let posted = direction.posted_at_ms.lock();
+                posted.unwrap_or_else(PoisonError::into_inner).push(now_ms);
+            }
             let number = direction.pieces.fetch_add(1, Ordering::SeqCst);
             let befalls = direction.weather.befalls(self.dice(direction, number));
             direction

@@ -11,6 +11,7 @@ use super::broker::Broker;
 use super::follower::Follower;
 use super::gateway::{API_KEY, GatewaySim};
 use super::instance::Instance;
+use super::keyspace::Keyspace;
 use super::process::{Process, almoner};
 use super::publisher::Publisher;
 
@@ -21,6 +22,8 @@ pub const PARTITIONS: u32 = 4;
 pub struct World {
     pub broker: Broker,
     pub gateway: GatewaySim,
+    /// Where the books are, unless they are in the folder.
+    pub keyspace: Option<Keyspace>,
     /// More lines of `[kafka]` in the configuration file.
     pub more_kafka: String,
     folder: TempDir,
@@ -34,11 +37,29 @@ impl World {
 
     /// The same on this broker.
     pub fn on(broker: Broker, gateway_args: &[&str]) -> Self {
+        Self::with(broker, None, gateway_args)
+    }
+
+    /// The same, with the books in this keyspace, which is made.
+    pub fn of_cluster(broker: Broker, keyspace: Keyspace, gateway_args: &[&str]) -> Self {
+        let mut world = Self::with(broker, Some(keyspace), gateway_args);
+        world.more_kafka = format!(
+            "layout.replication_factor = 1\nlayout.partitions = {}",
+            world.broker.partitions()
+        );
+        let migrated = world.command("migrate").output().unwrap();
+        let said = String::from_utf8_lossy(&migrated.stderr);
+        assert!(migrated.status.success(), "{said}");
+        world
+    }
+
+    fn with(broker: Broker, keyspace: Option<Keyspace>, gateway_args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let gateway = GatewaySim::start(&folder.path().join("gateway"), gateway_args);
         std::fs::write(folder.path().join("gateway_key"), API_KEY).unwrap();
         Self {
             broker,
+            keyspace,
             more_kafka: String::new(),
             gateway,
             folder,
@@ -105,6 +126,15 @@ impl World {
         );
     }
 
+    fn store_config(&self) -> String {
+        match &self.keyspace {
+            None => format!("path = \"{}\"", self.store().display()),
+            Some(Keyspace { server, name }) => format!(
+                "kind = \"scylla\"\nscylla = {{ contact_points = \"{server}\", keyspace = \"{name}\", replication_factor = 1, request_timeout_ms = 10_000 }}"
+            ),
+        }
+    }
+
     fn config(&self) -> String {
         let folder = self.folder.path().display();
         let Topics {
@@ -132,7 +162,7 @@ endpoint_requests_per_second_max = 0
 reconcile_bound_s = 6
 
 [store]
-path = "{folder}/store"
+{store}
 
 [http]
 listen = "127.0.0.1:0"
@@ -151,6 +181,7 @@ format = "json"
             group = self.broker.group_id(),
             gateway = self.gateway.addr(),
             more_kafka = self.more_kafka,
+            store = self.store_config(),
         )
     }
 }

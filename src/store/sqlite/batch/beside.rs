@@ -60,8 +60,8 @@ impl Batch<'_, '_> {
         for send in sends {
             self.connection
                 .prepare_cached(
-                    "INSERT OR REPLACE INTO send (seq, n, call, key, at_ms, answer) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT OR REPLACE INTO send (seq, n, call, key, at_ms, answer, epoch) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
                 .execute((
                     seq,
@@ -70,6 +70,7 @@ impl Batch<'_, '_> {
                     &send.key,
                     send.at_ms,
                     send.answer,
+                    send.epoch.cast_signed(),
                 ))?;
         }
         Ok(())
