@@ -13,13 +13,17 @@
 //!   it has not read. With the default window of doubles, the longest that has to be read again, it is started anew on its
 //!   folder: `first_charge_ms` is the time from there to the first charge that the gateway notes. `group_ms` of that is the
 //!   broker's: librdkafka's mock cluster lets a group's first member wait for others for 3 s, as Kafka's
-//!   `group.initial.rebalance.delay.ms` does. `ours_ms` is the rest. `phases_ms` says when each step was done.
+//!   `group.initial.rebalance.delay.ms` does. With a real broker (`ALMONER_KAFKA=$(tests/services/kafka.sh start)`) the instance
+//!   has an `instance_id`, and need not wait. `ours_ms` is the rest. `phases_ms` says when each step was done.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod harness;
 mod memory;
 #[path = "../support/pace.rs"]
 mod pace;
+#[path = "../../tests/support/real_kafka.rs"]
+#[allow(dead_code, reason = "the tests need more of it")]
+mod real_kafka;
 mod recovery;
 mod scene;
 #[path = "../support/threads.rs"]

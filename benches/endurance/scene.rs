@@ -1,4 +1,5 @@
-//! What surrounds the instance: broker and people in this process, the simulator in its own, a folder, a configuration.
+//! What surrounds the instance: people in this process, and the broker unless there is a real one; the simulator in its own;
+//! a folder, a configuration.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 
 use crate::harness::{API_KEY, GatewaySim, Instance, almoner, wait_until};
 use crate::pace::paced;
+use crate::real_kafka;
 use crate::recovery::BACKLOG;
 
 /// Each has an actor in every shard, which is let go after two minutes without a donation: of so few, all are soon there.
@@ -34,7 +36,8 @@ pub struct Scene {
     /// The one that runs.
     pub instance: Option<Instance>,
     _follower: Follower,
-    _broker: EmbeddedBroker,
+    /// None with a real one, where the instance is a fixed member of its group.
+    broker: Option<EmbeddedBroker>,
     folder: TempDir,
 }
 
@@ -69,18 +72,7 @@ impl Scene {
             &folder.path().join("gateway"),
             &["--latency-ms", GATEWAY_MS],
         );
-        let mut kafka = KafkaOptions::new("", "almoner");
-        let topics = kafka.topics.clone();
-        let broker = EmbeddedBroker::start(&[
-            (&topics.requests, PARTITIONS),
-            (&topics.outcomes, PARTITIONS),
-            (&topics.dead_letters, 1),
-            (&topics.campaigns, 4),
-        ]);
-        let broker = broker.expect("a broker");
-        broker
-            .bootstrap_servers()
-            .clone_into(&mut kafka.bootstrap_servers);
+        let (kafka, broker) = broker();
         let mut scenario = Scenario::bench(donations + BACKLOG, 1);
         scenario.campaigns.count = CAMPAIGNS;
         publish_campaigns(&kafka, scenario.campaigns()).expect("campaigns");
@@ -99,7 +91,7 @@ impl Scene {
             kafka,
             instance: None,
             _follower: follower.expect("a follower"),
-            _broker: broker,
+            broker,
             folder,
         };
         scene.start(&[(
@@ -117,6 +109,13 @@ impl Scene {
         let mut command = almoner();
         command.arg("run").arg("--config").arg(config);
         command.env("ALMONER__KAFKA__GROUP_ID", &self.kafka.group_id);
+        if self.broker.is_none() {
+            command.env("ALMONER__KAFKA__INSTANCE_ID", "endurance");
+        }
+        for (role, topic) in self.kafka.topics.by_role() {
+            let key = format!("ALMONER__KAFKA__TOPICS__{}", role.to_uppercase());
+            command.env(key, topic);
+        }
         self.instance = Some(Instance::start(command.envs(env.iter().copied())));
     }
 
@@ -124,9 +123,12 @@ impl Scene {
         self.instance.as_mut().expect("an instance")
     }
 
-    /// Another group goes on where this one stands: the broker would keep the membership of a process that was killed
-    /// until its session is over.
+    /// Where the group has no fixed member: another one goes on where it stands, since the broker would keep the membership
+    /// of a process that was killed until its session is over.
     pub fn change_group(&mut self) {
+        if self.broker.is_none() {
+            return;
+        }
         let partitions = u32::from(PARTITIONS);
         let old = Positions::new(&self.kafka, partitions).expect("positions");
         let positions = old.read().expect("positions").into_iter();
@@ -191,4 +193,32 @@ format = "json"
             gateway = self.gateway.addr(),
         )
     }
+}
+
+/// How many partitions a topic has.
+fn partitions(role: &str) -> u16 {
+    match role {
+        "requests" | "outcomes" => PARTITIONS,
+        "campaigns" => 4,
+        _ => 1,
+    }
+}
+
+/// The broker that `ALMONER_KAFKA` names; without one, one in this process, which knows no fixed members of groups.
+fn broker() -> (KafkaOptions, Option<EmbeddedBroker>) {
+    if let Some(address) = real_kafka::address() {
+        let kafka = real_kafka::own_options(&address);
+        real_kafka::make_topics(&kafka, partitions);
+        return (kafka, None);
+    }
+    let mut kafka = KafkaOptions::new("", "almoner");
+    let topics = kafka.topics.clone();
+    let topics = topics
+        .by_role()
+        .map(|(role, name)| (name, partitions(role)));
+    let broker = EmbeddedBroker::start(&topics).expect("a broker");
+    broker
+        .bootstrap_servers()
+        .clone_into(&mut kafka.bootstrap_servers);
+    (kafka, Some(broker))
 }
