@@ -1,6 +1,8 @@
 //! The lists of a shard, read in pages: the window of doubles, and what is unfinished. Each row of a list names a donation;
 //! whether it counts, and how it stands, is the donation's own row's to say.
 
+use std::collections::HashSet;
+
 use almoner_actors::ports::{Cursor, StoreError, Unfinished, WindowEntry};
 use almoner_domain::donation::State;
 use almoner_domain::duplicate::{Entry, Standing};
@@ -109,10 +111,16 @@ impl Core {
         };
         let mut first_hour = hour_of(bounds.stream_ms) - SETTLED_HOURS;
         let from_hour = bounds.pending_from_hour;
+        let mut counted = HashSet::new();
         let next = self
             .walk(shard, Series::Pending, after, from_hour, |listed, row| {
-                if row.due_ms() == Some(listed.at_ms) && row.revision == listed.revision {
-                    first_hour = first_hour.min(hour_of(listed.at_ms));
+                // Lists are read before the donations in them. What a former owner's answer has moved in between is listed
+                // elsewhere now, perhaps where it was looked already: it counts here, and once.
+                let is_listed =
+                    row.due_ms() == Some(listed.at_ms) && row.revision == listed.revision;
+                let has_moved = row.due_ms().is_some() && row.revision > listed.revision;
+                if (is_listed || has_moved) && counted.insert(listed.id) {
+                    first_hour = first_hour.min(hour_of(row.due_ms().unwrap_or(listed.at_ms)));
                     page.push(row.unfinished()?);
                 }
                 Ok(page.len())
