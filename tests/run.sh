@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every test of the project, one step after another: `tests/run.sh`, or some of them by name: `tests/run.sh format tests`.
-# By name alone: `tests/run.sh tls`, since it builds OpenSSL from source and much of the project a second time.
+# By name alone: `tests/run.sh tls`, since it builds OpenSSL from source and much of the project a second time, and
+# `tests/run.sh cluster`, which takes long.
 #
 # It needs a Rust toolchain, a C and a C++ compiler and make; the outside judges need Python 3 and Go as well, the real Kafka a
 # JDK and Maven. What else is needed is installed into .cache/. Where one of these is missing, what needs it is left out and
@@ -78,9 +79,9 @@ kafka() {
     local result=0
     ALMONER_KAFKA=$(tests/services/kafka.sh start) || return
     export ALMONER_KAFKA
-    # The stories of crashes are long, and the mock cluster has most of them.
-    ALMONER_CRASH_ROUNDS=${ALMONER_CRASH_ROUNDS:-6} \
-        "${cargo_test[@]}" --no-fail-fast --test kafka --test whole || result=1
+    # The other stories of the whole binary are long, and the mock cluster has them in the step before.
+    "${cargo_test[@]}" --no-fail-fast --test kafka || result=1
+    "${cargo_test[@]}" --test whole real:: || result=1
     tests/services/kafka.sh forget
     unset ALMONER_KAFKA
     return $result
@@ -133,12 +134,10 @@ step lint "" "clippy has nothing to say" \
     cargo clippy --workspace --all-targets --quiet -- -D warnings
 step tests "" "unit, property, contract, crash and product tests" \
     "${cargo_test[@]}" --no-fail-fast
-step kafka "java mvn" "the broker's part and the whole binary on a real Kafka" \
+step kafka "java mvn" "groups, logs, rights, outages and crashes on a real Kafka" \
     kafka
 step cassandra "java mvn python3" "the store on a real Apache Cassandra" \
     cassandra
-step cluster "java mvn python3" "several instances on a real Kafka and a real Cassandra" \
-    cluster
 step fuzz "" "what reads bytes from outside goes on reading" \
     env CARGO_TEST="${cargo_test[*]}" tests/fuzz.sh 60
 step contract "python3" "another language reads and writes the same messages" \
@@ -152,6 +151,8 @@ step docker "python3 go" "the image and the cluster of docker/ are what the bina
 step examples "python3" "the README's examples publish to a running service and get their answers" \
     examples
 # By name alone.
+[ ${#wanted[@]} -eq 0 ] || step cluster "java mvn python3" "several instances on a real Kafka and a real Cassandra" \
+    cluster
 [ ${#wanted[@]} -eq 0 ] || step tls "perl" "TLS to the broker, in a build that has it" \
     tls
 

@@ -11,10 +11,11 @@ use almoner_domain::donation::PendingKind;
 use almoner_domain::outcome::{Reason, RejectionReason};
 
 /// The documents that people write; `docs/configuration.md` is made, and has a test of its own.
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "README.md",
     "ARCHITECTURE.md",
     "docs/CHARGES.md",
+    "docs/cluster.md",
     "docs/messages.md",
     "docs/performance.md",
 ];
