@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use almoner_actors::ports::{Commit, CommitError, Forward, LogRange, OwnedHeader};
 
@@ -38,15 +39,19 @@ struct Partition {
 /// All partitions of the requests topic.
 pub struct Broker {
     partitions: Mutex<Vec<Partition>>,
+    /// How many partitions there were at most.
+    most: AtomicU32,
 }
 
 impl Broker {
     /// A broker with so many partitions, all empty.
     #[must_use]
     pub fn new(partitions: u32) -> Self {
+        let most = AtomicU32::new(partitions);
         let partitions = (0..partitions).map(|_| Partition::default()).collect();
         Self {
             partitions: Mutex::new(partitions),
+            most,
         }
     }
 
@@ -143,11 +148,19 @@ impl Broker {
         lock(&self.partitions).len() as u32
     }
 
+    /// How many there were at most.
+    #[must_use]
+    pub fn most(&self) -> u32 {
+        self.most.load(Ordering::Relaxed)
+    }
+
     /// There is one more, which is empty.
     pub fn add_partition(&self) -> u32 {
         let mut partitions = lock(&self.partitions);
         partitions.push(Partition::default());
-        partitions.len() as u32 - 1
+        let count = partitions.len() as u32;
+        self.most.fetch_max(count, Ordering::Relaxed);
+        count - 1
     }
 
     /// The last one is no more; what was written to it is handed out.

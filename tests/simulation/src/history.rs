@@ -336,7 +336,8 @@ fn hear(outside: &Outside, number: u64, alarm: &Alarm) {
         Alarm::Escalated { .. } => true,
         // It looked at the log before another one went on with it.
         Alarm::AnotherLog { shard, marked, .. } => outside.broker.log(shard.0).high >= *marked,
-        Alarm::PartitionsChanged { partitions, .. } => outside.broker.count() > *partitions,
+        // Where there was one more, it may be heard of after that was cured.
+        Alarm::PartitionsChanged { partitions, .. } => outside.broker.most() > *partitions,
         Alarm::RequestsLost { shard, from, to } => accept_loss(outside, *shard, *from..*to),
         _ => false,
     };
